@@ -1,0 +1,1 @@
+"""Calculus for Machine Learning: the package behind the book."""
