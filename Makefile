@@ -1,0 +1,6 @@
+PY = .venv/bin/python
+
+help:
+	@echo "make notebooks"
+notebooks:
+	$(PY) tools/tidy_notebooks.py
