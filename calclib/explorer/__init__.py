@@ -1,0 +1,28 @@
+"""Explorers: figures with sliders that work live, on a static page and on paper."""
+
+from .chapter_00 import house_price
+from .chapter_01 import secant_to_tangent
+from .chapter_02 import compass
+from .chapter_03 import learning_rate_dial
+from .scene import Arrow, Bars, Handle, Panel, Path, Points, Scene, Slider, Text
+from .widget import Explorer
+
+NAMED = (house_price, secant_to_tangent, compass, learning_rate_dial)
+
+__all__ = [
+    "NAMED",
+    "Arrow",
+    "Bars",
+    "Explorer",
+    "Handle",
+    "Panel",
+    "Path",
+    "Points",
+    "Scene",
+    "Slider",
+    "Text",
+    "compass",
+    "house_price",
+    "learning_rate_dial",
+    "secant_to_tangent",
+]

@@ -1,0 +1,265 @@
+"""Explorer of chapter 03: the learning-rate dial."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..optimizers import sgd
+from ..plotting import COLORS
+from ..problems import Problem, bowl, plateau, two_wells, valley
+from ..tracing import Let, Orbit, Program, sqrt
+from .scene import Handle, Panel, Path, Points, Scene, Slider
+from .widget import Explorer
+
+STEPS = 50
+TOLERANCE = 1e-6  # gradient norm at which a run has converged
+
+
+def learning_rate_dial() -> Explorer:
+    """Make the explorer of the learning rate: fifty steps of gradient descent on five functions.
+
+    Returns
+    -------
+    Explorer
+        One scene for each function; sliders for the start point and the rate (logarithmic).
+
+    Examples
+    --------
+    >>> learning_rate_dial()
+    Explorer('learning-rate-dial')
+    """
+    return Explorer(
+        "learning-rate-dial",
+        "Learning-rate dial: fifty steps of gradient descent",
+        _on_a_line("Bowl x²", bowl((1.0,)), 5.0, (0.01, 3.0), 0.9, BOWL),
+        _on_a_line("Two wells x² + 10 sin x", two_wells(), 1.5, (0.002, 0.25), 0.02, RUN),
+        _on_a_line("Plateau x² + 5 sin x", plateau(), 5.0, (0.002, 0.5), 0.01, RUN),
+        _on_a_map("Bowl x² + 10y²", bowl(), (5.0, 1.5), (0.002, 0.2), 0.09, LONG_BOWL),
+        _on_a_map("Valley (Rosenbrock)", valley(), (-1.0, 1.0), (0.0001, 0.01), 0.001,
+                  VALLEY),
+    )  # fmt: skip
+
+
+def _on_a_line(title, problem: Problem, start, rates, rate, says) -> Scene:
+    """Descent on a function of one variable, drawn on its graph."""
+    depth = float(problem.fun(problem.minimizers[0, 0]))
+    curvature = float(problem.hess(problem.minimizers[0, 0]))
+
+    def step(x, before, k, rate):
+        rule = sgd(rate)
+        move, _ = rule.update(problem.grad(x), rule.init(x), x)
+        return (x + move, x, before, k + 1, *_values(problem, x + move, depth))
+
+    program = Program(
+        ("x0", "rate"),
+        Let(("y0", "excess0"), lambda x0: _values(problem, x0, depth)),
+        Orbit(
+            ("x", "before", "before_that", "k", "value", "excess"),
+            lambda x0: (x0, x0 - 1, x0 - 2, 0, *_values(problem, x0, depth)),
+            step,
+            steps=STEPS,
+            until=lambda x: abs(problem.grad(x)) < TOLERANCE,
+        ),
+        Let("slope", lambda x_last: problem.grad(x_last)),
+        Let("gradient", lambda slope: abs(slope)),
+        Let("shift", lambda x_last, before_that_last: abs(x_last - before_that_last)),
+        *_outcome(curvature),
+    )
+    graph = Panel(
+        lambda ax: _draw_graph(ax, problem, title),
+        (
+            Path("x", "value", "orange", 1.4, dots=True),
+            Points("x_last", "value_last", "orange", 5.0),
+            Handle("x0", "y0", "Start point"),
+        ),
+        f"The graph of {title}, the fifty points of the descent joined by a line, "
+        "and the start point.",
+        4.0,
+    )
+    (low, high), span = rates, problem.domain[0]
+    sliders = (
+        Slider("x0", "Start x₀", *span, start, step=0.1, form=".1f"),
+        Slider("rate", "Learning rate", low, high, rate, step=0.01, log=True, form="g"),
+    )
+    return Scene(title, sliders, program, ((graph,), _gauges(rates, curvature)), says)
+
+
+def _on_a_map(title, problem: Problem, start, rates, rate, says) -> Scene:
+    """Descent on a function of two variables, drawn on its level curves."""
+    depth = float(problem.fun(problem.minimizers[:, 0]))
+    curvature = float(np.linalg.eigvalsh(problem.hess(problem.minimizers[:, 0]))[-1])
+    gentle = float(np.linalg.eigvalsh(problem.hess(problem.minimizers[:, 0]))[0])
+
+    def step(x, y, x_before, y_before, k, rate):
+        rule = sgd(rate)
+        slope_x, slope_y = problem.grad((x, y))
+        move_x, _ = rule.update(slope_x, rule.init(x), x)
+        move_y, _ = rule.update(slope_y, rule.init(y), y)
+        point = (x + move_x, y + move_y)
+        return (*point, x, y, x_before, y_before, k + 1, *_values(problem, point, depth))
+
+    program = Program(
+        ("x0", "y0", "rate"),
+        Let(("value0", "excess0"), lambda x0, y0: _values(problem, (x0, y0), depth)),
+        Orbit(
+            ("x", "y", "x_before", "y_before", "x_before_that", "y_before_that",
+             "k", "value", "excess"),
+            lambda x0, y0: (x0, y0, x0 - 1, y0 - 1, x0 - 2, y0 - 2, 0,
+                            *_values(problem, (x0, y0), depth)),
+            step,
+            steps=STEPS,
+            until=lambda x, y: _squared(problem.grad((x, y))) < TOLERANCE**2,
+        ),
+        Let("gradient", lambda x_last, y_last: sqrt(_squared(problem.grad((x_last, y_last))))),
+        Let("shift", lambda x_last, y_last, x_before_that_last, y_before_that_last:
+            abs(x_last - x_before_that_last) + abs(y_last - y_before_that_last)),
+        *_outcome(curvature),
+        Let("gentle_factor", lambda rate: 1 - rate * gentle),
+    )  # fmt: skip
+    level_curves = Panel(
+        lambda ax: _draw_map(ax, problem, title),
+        (
+            Path("x", "y", "orange", 1.4, dots=True),
+            Points("x_last", "y_last", "orange", 5.0),
+            Handle("x0", "y0", "Start point"),
+        ),
+        f"Level curves of {title} with the minimum as a cross, the fifty points of the descent "
+        "joined by a line, and the start point.",
+        4.0,
+    )
+    (low, high), (span_x, span_y) = rates, problem.domain
+    sliders = (
+        Slider("x0", "Start x₀", *span_x, start[0], step=0.1, form=".1f"),
+        Slider("y0", "Start y₀", *span_y, start[1], step=0.1, form=".1f"),
+        Slider("rate", "Learning rate", low, high, rate, step=0.01, log=True, form="g"),
+    )
+    return Scene(title, sliders, program, ((level_curves,), _gauges(rates, curvature)), says)
+
+
+def _values(problem: Problem, x, depth):
+    """Height of the function, and how far that is above its lowest value."""
+    value = problem.fun(x)
+    return value, value - depth
+
+
+def _squared(vector):
+    return sum(part * part for part in vector)
+
+
+def _outcome(curvature) -> tuple[Let, ...]:
+    """Tell how the run ended; `curvature` is the largest at the minimum."""
+    return (
+        Let("grew", lambda excess_last, excess0: (excess_last > excess0) & (excess_last > 1)),
+        Let("settled", lambda gradient: gradient < TOLERANCE),
+        Let("cycles", lambda shift, gradient: (shift < 1e-3 * gradient) & (gradient > 1e-3)),
+        Let("factor", lambda rate: 1 - rate * curvature),
+        Let("too_fast", lambda factor: factor < -1.001),
+        Let("on_the_edge", lambda factor: factor < -0.999),
+        Let("zigzags", lambda factor: factor < -0.005),
+        Let("in_one", lambda factor: factor < 0.005),
+        Let("limit", lambda rate: 2 / curvature + 0 * rate),
+    )
+
+
+# --- what the sentences say -------------------------------------------------------------------
+
+_EACH = "Each step multiplies the error by {factor:.2f}: "
+BOWL = (
+    ("too_fast", _EACH + "it zigzags and diverges. The limit is 2/λ = {limit:.2f}."),
+    ("on_the_edge", _EACH + "it jumps from side to side forever. This is the limit, 2/λ."),
+    ("zigzags", _EACH + "it zigzags and converges. After {n:.0f} steps x is {x_last:.6f}."),
+    ("in_one", _EACH + "one step lands on the minimum."),
+    ("", _EACH + "it converges from one side. After {n:.0f} steps x is {x_last:.6f}."),
+)
+
+_BOTH = "Each step multiplies the error along y by {factor:.2f} and along x by {gentle_factor:.2f}: "
+LONG_BOWL = (
+    ("too_fast", _BOTH + "it diverges along y. The limit is 2/λ = {limit:.2f}."),
+    ("on_the_edge", _BOTH + "along y it jumps from side to side forever. This is the limit, 2/λ."),
+    ("zigzags", _BOTH + "it zigzags across the bowl and converges along it."),
+    ("in_one", _BOTH + "the steep direction is solved in one step, the gentle one is not."),
+    ("", _BOTH + "it converges without a zigzag, slowly along x."),
+)
+
+RUN = (
+    ("settled", "It converges: after {n:.0f} steps the gradient is zero to six decimals, "
+     "at x = {x_last:.4f} with f = {value_last:.4f}."),
+    ("cycles", "It never settles: it jumps for ever between {before_last:.3f} and {x_last:.3f}. "
+     "The rate is above 2/λ of this minimum."),
+    ("grew", "It moves away: after {n:.0f} steps x is {x_last}, higher than at the start."),
+    ("", "Still moving after {n:.0f} steps: x is {x_last:.4f}, f is {value_last:.4f} and the slope "
+     "{slope:.3f}."),
+)
+
+VALLEY = (
+    ("settled", "It converges after {n:.0f} steps at ({x_last:.4f}, {y_last:.4f})."),
+    ("grew", "It diverges: after {n:.0f} steps f is {value_last}. "
+     "At the minimum the limit is 2/λ = {limit}."),
+    ("cycles", "It never settles: it jumps across the valley for ever."),
+    ("", "Still moving after {n:.0f} steps: at ({x_last:.4f}, {y_last:.4f}) f is {value_last}. "
+     "The floor of the valley is almost flat."),
+)
+
+
+# --- backdrops --------------------------------------------------------------------------------
+
+
+def _gauges(rates, curvature) -> tuple[Panel, Panel]:
+    """Loss on a log axis, and the dial with 2/λ marked: the right column of every scene."""
+    losses = Panel(
+        _draw_losses,
+        (Path("k", "excess", "orange", 1.6, dots=True),),
+        "Height above the minimum after each step, on a logarithmic axis.",
+        2.6,
+    )
+    dial = Panel(
+        lambda ax: _draw_dial(ax, rates, curvature),
+        (Path(("rate", "rate"), (0.0, 1.0), "black", 2.5), Handle("rate", 0.5, "Learning rate")),
+        "The dial: learning rates on a logarithmic axis. Up to 1/λ the steps come from one side, "
+        "up to 2/λ they zigzag, beyond they do not settle.",
+        1.4,
+    )
+    return losses, dial
+
+
+def _draw_graph(ax, problem, title):
+    xs, ys = problem.grid(241)
+    ax.plot(xs, ys, lw=2.2, color=COLORS["blue"])
+    reach = ys.max() - ys.min()
+    for x, y in zip(problem.minimizers[0], problem.fun(problem.minimizers), strict=True):
+        ax.plot(x, y, "x", ms=8, mew=2, color=COLORS["green"])
+    ax.set(xlim=problem.domain[0], ylim=(ys.min() - 0.08 * reach, ys.max() + 0.05 * reach))
+    ax.set(title=title, xlabel="x", ylabel="f(x)")
+
+
+def _draw_map(ax, problem, title):
+    xs, ys, heights = problem.grid(121)
+    low = heights.min()
+    levels = low + (heights.max() - low) * np.linspace(0.04, 1, 9) ** 2
+    ax.contour(xs, ys, heights, levels=levels, colors=COLORS["sky"], linewidths=1)
+    ax.plot(*problem.minimizers, "x", ms=8, mew=2, color=COLORS["green"])
+    ax.set(xlim=problem.domain[0], ylim=problem.domain[1], title=title, xlabel="x", ylabel="y")
+
+
+def _draw_losses(ax):
+    ax.set(yscale="log", xlim=(0, STEPS), ylim=(1e-13, 1e7), title="Height above the minimum")
+    ax.set(xlabel="step")
+    ax.set_yticks([1e-12, 1e-6, 1, 1e6], ["10⁻¹²", "10⁻⁶", "1", "10⁶"])
+    ax.minorticks_off()
+
+
+def _draw_dial(ax, rates, curvature):
+    one, two = 1 / curvature, 2 / curvature
+    zones = (
+        (rates[0], one, "green", "one side"),
+        (one, two, "sky", "zigzag"),
+        (two, rates[1], "vermillion", "diverges"),
+    )
+    for low, high, color, word in zones:
+        ax.axvspan(low, high, color=COLORS[color], alpha=0.3, lw=0)
+        if high > 2.5 * low:
+            ax.text((low * high) ** 0.5, 0.82, word, ha="center", va="center", fontsize=9)
+    ax.set(xscale="log", xlim=rates, ylim=(0, 1), yticks=[], title="Learning rate")
+    ax.set_xticks([rates[0], one, two], [f"{rates[0]:g}", "1/λ", f"2/λ = {two:.3g}"])
+    ax.minorticks_off()
+    ax.spines["left"].set_visible(False)
