@@ -29,6 +29,8 @@ _CYCLE = [COLORS[c] for c in ("blue", "vermillion", "green", "purple", "orange",
 _INK = "#333333"  # text and axes
 _LEVELS = "#A9B8C9"  # contour lines, behind everything else
 _HALO = [matplotlib.patheffects.withStroke(linewidth=3, foreground="white")]
+# Where two lines run together, the gaps of the upper one show the lower one.
+_DASHES = ["-", (0, (4, 1.5)), (0, (1.4, 2.2)), (0, (6, 1.5, 1.5, 1.5))]
 _WIDTHS = {"single": 6.0, "double": 8.4}  # inches
 
 _STYLE = {
@@ -57,8 +59,9 @@ _STYLE = {
     "xtick.labelsize": 11,
     "ytick.labelsize": 11,
     "lines.linewidth": 2.0,
-    "lines.solid_capstyle": "round",
-    "legend.frameon": False,
+    "legend.framealpha": 0.85,
+    "legend.edgecolor": "none",
+    "legend.fancybox": False,
     "legend.fontsize": 11,
     "legend.handlelength": 1.4,
     "grid.color": "#E3E7EB",
@@ -231,7 +234,8 @@ def path_on_curve(ax, x, y, *, color=COLORS["blue"], label=None, ends=True):
     """
     keep = ax.has_data()
     limits = ax.get_xlim(), ax.get_ylim()
-    ax.plot(x, y, "o-", color=color, markersize=3.5, linewidth=1.3, label=label, zorder=3)
+    dot = 3.5 if len(x) <= 100 else 1.5
+    ax.plot(x, y, "o-", color=color, markersize=dot, linewidth=1.3, label=label, zorder=3)
     if ends:
         ring = {"marker": "o", "linestyle": "none", "markeredgewidth": 1.8, "color": color}
         ax.plot(x[:1], y[:1], markersize=9, markerfacecolor="white", zorder=4, **ring)
@@ -333,10 +337,8 @@ def losses(ax, curves, *, log=True):
     if log:
         ax.set_yscale("log", nonpositive="mask")
     ax.grid(axis="y")
-    lines = [ax.plot(np.asarray(values, dtype=float))[0] for values in curves.values()]
     ax.set(xlabel="step", ylabel="loss")
-    ax.set_xlim(left=0)
-    _label_ends(ax, lines, curves)
+    _plot_all(ax, None, curves)
 
 
 def error_curves(ax, steps, errors):
@@ -364,10 +366,8 @@ def error_curves(ax, steps, errors):
     ax.set_xscale("log")
     ax.set_yscale("log", nonpositive="mask")
     ax.grid(axis="y")
-    lines = [ax.plot(steps, np.asarray(error), linewidth=1.5)[0] for error in errors.values()]
     ax.set(xlabel="step h", ylabel="error")
-    ax.margins(x=0.01)
-    _label_ends(ax, lines, errors)
+    _plot_all(ax, np.asarray(steps), errors, linewidth=1.6)
 
 
 def label_line(ax, x, y, text, *, color=_INK):
@@ -394,58 +394,67 @@ def label_line(ax, x, y, text, *, color=_INK):
     >>> label_line(ax, 1.0, 2.0, "the minimum", color=COLORS["green"])
     >>> plt.close(fig)
     """
+    _write(ax, x, y, text, color)
+
+
+def _plot_all(ax, x, curves, **style):
+    """Draw one line for each curve, with its label at its last point."""
+    lines = []
+    for i, values in enumerate(curves.values()):
+        y = np.asarray(values, dtype=float)
+        steps = np.arange(len(y)) if x is None else x
+        lines += ax.plot(steps, y, linestyle=_DASHES[i % len(_DASHES)], **style)
+    ax.margins(x=0.02)
+    ax.autoscale_view()
+    visible_from = 0 if ax.get_yscale() == "log" else -np.inf
+    ends = []
+    for line, label in zip(lines, curves, strict=True):
+        x, y = line.get_data()
+        seen = np.flatnonzero(np.isfinite(y) & (y > visible_from))
+        if seen.size:
+            ends.append((x[seen[-1]], y[seen[-1]], label, line.get_color()))
+    if ends:
+        _label_ends(ax, ends)
+
+
+def _label_ends(ax, ends):
+    """Write labels right of the points (x, y, label, color), those at the margin kept apart."""
+    pixel = ax.figure.dpi / 72
+    at = ax.transData.transform([end[:2] for end in ends])
+    margin = at[:, 0] > ax.bbox.x0 + 0.85 * ax.bbox.width
+    heights = at[:, 1].copy()
+    heights[margin] = _spread(heights[margin], 14 * pixel, ax.bbox.y0, ax.bbox.y1)
+    for (x, y, label, color), shift in zip(ends, (heights - at[:, 1]) / pixel, strict=True):
+        _write(ax, x, y, label, color, shift)
+
+
+def _write(ax, x, y, text, color, shift=0.0):
     ax.annotate(
         text,
         (x, y),
-        xytext=(7, 0),
+        xytext=(7, shift),
         textcoords="offset points",
         color=color,
         va="center",
         fontsize=11,
         path_effects=_HALO,
+        annotation_clip=False,
         zorder=6,
     )
 
 
-def _label_ends(ax, lines, labels):
-    """Write a label at the last visible point of each line, moved up or down to stay apart."""
-    ends = []
-    for line, label in zip(lines, labels, strict=True):
-        x, y = line.get_data()
-        seen = np.flatnonzero(np.isfinite(y) & ((y > 0) | (ax.get_yscale() == "linear")))
-        if seen.size:
-            ends.append((x[seen[-1]], y[seen[-1]], label, line.get_color()))
-    if not ends:
-        return
-    ax.autoscale_view()
-    pixels = ax.transData.transform([end[:2] for end in ends])
-    line_height = 1.25 * 11 / 72 * ax.figure.dpi
-    heights = _spread(pixels[:, 1], line_height)
-    points = 72 / ax.figure.dpi
-    for (x, y, label, color), shift in zip(ends, (heights - pixels[:, 1]) * points, strict=True):
-        ax.annotate(
-            label,
-            (x, y),
-            xytext=(8, shift),
-            textcoords="offset points",
-            color=color,
-            va="center",
-            fontsize=11,
-            path_effects=_HALO,
-            annotation_clip=False,
-            zorder=6,
-        )
-
-
-def _spread(heights, gap):
-    """Move heights as little as a sweep can so that neighbours are at least `gap` apart."""
+def _spread(heights, gap, low, high):
+    """Move heights a little, so that neighbors are `gap` apart and all lie in [low, high]."""
     order = np.argsort(heights, kind="stable")
-    spread = np.array(heights, dtype=float)
-    for _ in range(200):
-        below, above = order[:-1], order[1:]
-        overlap = np.maximum(0, gap - (spread[above] - spread[below]))
-        if overlap.max(initial=0) < 0.01 * gap:
+    rank = gap * np.arange(len(heights))
+    free = np.sort(heights) - rank  # must not fall from one to the next
+    for _ in range(100):
+        fall = np.maximum(0, free[:-1] - free[1:]) / 2
+        if not fall.any():
             break
-        spread[below] -= overlap / 2
-        spread[above] += overlap / 2
+        free[:-1] -= fall
+        free[1:] += fall
+    free = np.clip(np.maximum.accumulate(free), low, max(low, high - rank.max(initial=0)))
+    spread = np.empty_like(free)
+    spread[order] = free + rank
     return spread
