@@ -30,7 +30,12 @@ from sympy.printing.codeprinter import PrintMethodNotImplementedError
 from sympy.printing.jscode import JavascriptCodePrinter
 
 JAVASCRIPT_RESERVED = frozenset(
-    ["arguments", "await", "break", "case", "catch", "class", "const", "continue", "debugger", "default", "delete", "do", "else", "enum", "eval", "export", "extends", "false", "finally", "for", "function", "if", "implements", "import", "in", "instanceof", "interface", "let", "new", "null", "package", "private", "protected", "public", "return", "static", "super", "switch", "this", "throw", "true", "try", "typeof", "undefined", "var", "void", "while", "with", "yield", "Math", "Infinity", "NaN", "input"]
+    """
+    arguments await break case catch class const continue debugger default delete do else enum eval
+    export extends false finally for function if implements import in instanceof interface let new
+    null package private protected public return static super switch this throw true try typeof
+    undefined var void while with yield Math Infinity NaN input q
+    """.split()  # noqa: SIM905
 )
 
 
@@ -208,7 +213,7 @@ def formula(fun: Callable, *names: str):
 
 
 def latex(fun: Callable, *names: str) -> str:
-    """Print a rule as LaTeX.
+    r"""Print a rule as LaTeX.
 
     Parameters
     ----------
@@ -230,7 +235,7 @@ def latex(fun: Callable, *names: str) -> str:
     Examples
     --------
     >>> latex(lambda x: x**2 / 2, "x")
-    '\\\\frac{x^{2}}{2}'
+    '\\frac{x^{2}}{2}'
     """
     return r",\; ".join(sp.latex(leaf) for leaf in leaves(formula(fun, *names)))
 
@@ -565,10 +570,10 @@ class Program:
 class _Printer(JavascriptCodePrinter):
     """SymPy's printer, with floats in full and small powers as products."""
 
-    def _print_Float(self, expr):
+    def _print_Float(self, expr):  # noqa: N802
         return repr(float(expr))
 
-    def _print_Pow(self, expr):
+    def _print_Pow(self, expr):  # noqa: N802
         if expr.exp in (2, 3):
             factor = self.parenthesize(expr.base, sp.printing.precedence.PRECEDENCE["Pow"])
             return "*".join([factor] * int(expr.exp))
@@ -648,7 +653,7 @@ def _parameters(fun: Callable) -> list[str]:
 
 
 def _numbers(quantity) -> list[str]:
-    """The names that stand for single numbers after the quantity, so later rules may read them."""
+    """List the names that stand for single numbers afterwards; later rules may read these."""
     if isinstance(quantity, Let):
         return quantity.defines()
     if isinstance(quantity, Orbit):
@@ -676,7 +681,7 @@ def _check_uses(quantity, known: list[str]) -> None:
 
 
 def _check_name(name: str) -> None:
-    if not name.isidentifier() or not name.isascii() or name in JAVASCRIPT_RESERVED or name == "q":
+    if not name.isidentifier() or not name.isascii() or name in JAVASCRIPT_RESERVED:
         raise ValueError(
             f"{name!r} cannot name a quantity in JavaScript; use letters, digits and _, "
             "and neither a reserved word nor q"

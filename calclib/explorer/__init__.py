@@ -1,11 +1,11 @@
 """Explorers: figures with sliders that work live, on a static page and on paper."""
 
-from .chapter_00 import house_price
-from .chapter_01 import secant_to_tangent
-from .chapter_02 import compass
-from .chapter_03 import learning_rate_dial
-from .scene import Arrow, Bars, Handle, Panel, Path, Points, Scene, Slider, Text
-from .widget import Explorer
+from calclib.explorer.chapter_00 import house_price
+from calclib.explorer.chapter_01 import secant_to_tangent
+from calclib.explorer.chapter_02 import compass
+from calclib.explorer.chapter_03 import learning_rate_dial
+from calclib.explorer.scene import Arrow, Bars, Handle, Panel, Path, Points, Scene, Slider, Text
+from calclib.explorer.widget import Explorer
 
 NAMED = (house_price, secant_to_tangent, compass, learning_rate_dial)
 

@@ -10,8 +10,8 @@ import matplotlib as mpl
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from ..plotting import COLORS
-from .scene import Panel, Scene
+from calclib.explorer.scene import Panel, Scene
+from calclib.plotting import COLORS
 
 WIDTH = 4.2  # inches of a column
 INK = "#010203"  # stands for the color of the text around the figure
@@ -91,12 +91,13 @@ def svg(panel: Panel, key: str) -> tuple[str, dict]:
     for scale in (axes["x"][0], axes["y"][0]):
         if scale not in ("linear", "log"):
             raise ValueError(f"a panel's scale must be linear or log, got {scale!r}")
-    axes = {name: [scale, *(float(f"{n:.9g}") for n in rest)] for name, (scale, *rest) in axes.items()}
+    for name, (scale, *numbers) in axes.items():
+        axes[name] = [scale, *(float(f"{number:.9g}") for number in numbers)]
     return _page_svg(buffer.getvalue(), panel, key, axes, width, height), axes
 
 
 def png(scene: Scene) -> bytes:
-    """Draw a scene at its first slider values as PNG, with its sentence below.
+    r"""Draw a scene at its first slider values as PNG, with its sentence below.
 
     Parameters
     ----------
@@ -112,7 +113,7 @@ def png(scene: Scene) -> bytes:
     --------
     >>> from calclib.explorer import house_price
     >>> png(house_price().scenes[0])[:4]
-    b'\\x89PNG'
+    b'\x89PNG'
     """
     q = scene.quantities()
     words = 0.6  # inches below the panels for the sentence
@@ -137,9 +138,7 @@ def png(scene: Scene) -> bytes:
                 for mark in panel.marks:
                     mark.draw(ax, q)
                 ax.set(xlim=limits[0], ylim=limits[1])
-        figure.text(
-            0.5, 0.5 * words / tall, scene.sentence(q), ha="center", va="center", wrap=True
-        )
+        figure.text(0.5, 0.5 * words / tall, scene.sentence(q), ha="center", va="center", wrap=True)
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", dpi=100, metadata={"Software": None})
     return buffer.getvalue()

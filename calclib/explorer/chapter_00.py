@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from ..plotting import COLORS
-from ..tracing import Let, Program, Sweep
-from .scene import Bars, Handle, Panel, Path, Scene, Slider
-from .widget import Explorer
+from calclib.explorer.scene import Bars, Handle, Panel, Path, Scene, Slider
+from calclib.explorer.widget import Explorer
+from calclib.plotting import COLORS
+from calclib.tracing import Let, Program, Sweep
 
 AREAS = (0.5, 0.8, 1.0, 1.2, 1.5)  # in units of 100 square meters
 PRICES = (1.1, 1.7, 2.1, 2.3, 3.1)  # in units of 100 000 euro
 
 
-def loss(w):
-    """Mean squared error of the model price = w * area, in (100 000 euro) squared."""
+def _loss(w):
+    """Give the mean squared error of price = w * area, in (100 000 euro) squared."""
     return sum((w * area - price) ** 2 for area, price in zip(AREAS, PRICES, strict=True)) / 5
 
 
-def loss_slope(w):
-    """Derivative of `loss` with respect to w."""
+def _slope(w):
+    """Give the derivative of the loss with respect to w."""
     return sum(2 * a * (w * a - p) for a, p in zip(AREAS, PRICES, strict=True)) / 5
 
 
@@ -39,8 +39,8 @@ def house_price() -> Explorer:
         ("w",),
         Let(tuple(f"guess_{k}" for k in houses), lambda w: tuple(w * area for area in AREAS)),
         Let("far", lambda w: 1.7 * w),
-        Let("loss", loss),
-        Let("slope", loss_slope),
+        Let("loss", _loss),
+        Let("slope", _slope),
         Sweep("t", (-0.6, 0.6), (
             Let("tangent_x", lambda t, w: w + t),
             Let("tangent_y", lambda t, loss, slope: loss + t * slope),
@@ -90,6 +90,6 @@ def _draw_houses(ax):
 
 def _draw_loss(ax):
     weights = [k / 50 for k in range(201)]
-    ax.plot(weights, [loss(w) for w in weights], lw=2, color=COLORS["blue"])
+    ax.plot(weights, [_loss(w) for w in weights], lw=2, color=COLORS["blue"])
     ax.set(xlim=(0, 4), ylim=(-0.3, 5), title="Loss and its slope at w")
     ax.set(xlabel="w", ylabel="mean squared error")

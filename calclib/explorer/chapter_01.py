@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from ..plotting import COLORS
-from ..tracing import Let, Program, Sweep, sqrt, where
-from .scene import Handle, Panel, Path, Points, Scene, Slider, Text
-from .widget import Explorer
+from calclib.explorer.scene import Handle, Panel, Path, Points, Scene, Slider, Text
+from calclib.explorer.widget import Explorer
+from calclib.plotting import COLORS
+from calclib.tracing import Let, Program, Sweep, sqrt, where
 
 EPS = 2.0**-52
+READ = "The secant's slope is {secant:.6f}, the tangent's {exact:.6f}. Off by {miss}: "
 STEPS = tuple(10 ** (k / 8) for k in range(-16 * 8, 3))
 
 
-def cubic(x):
-    """The book's cubic, x^3 - 5x + 7, in Horner's form."""
+def _cubic(x):
+    """Give the book's cubic, x^3 - 5x + 7, in Horner's form."""
     return (x * x - 5) * x + 7
 
 
-def cubic_slope(x):
-    """Its derivative, 3x^2 - 5."""
+def _cubic_slope(x):
+    """Give its derivative, 3x^2 - 5."""
     return 3 * x * x - 5
 
 
@@ -41,10 +42,10 @@ def secant_to_tangent() -> Explorer:
     """
     program = Program(
         ("x", "h"),
-        Let("y", cubic),
-        Let("exact", cubic_slope),
+        Let("y", _cubic),
+        Let("exact", _cubic_slope),
         Let("x_h", lambda x, h: x + h),
-        Let("y_h", lambda x_h: cubic(x_h)),
+        Let("y_h", lambda x_h: _cubic(x_h)),
         Let("rise", lambda y, y_h: y_h - y),
         Let("secant", lambda rise, h: rise / h),
         Let("miss", lambda secant, exact: abs(secant - exact)),
@@ -55,7 +56,7 @@ def secant_to_tangent() -> Explorer:
         )),
         Sweep("step", STEPS, (
             Let("x_step", lambda x, step: x + step),
-            Let("y_step", lambda x_step: cubic(x_step)),
+            Let("y_step", lambda x_step: _cubic(x_step)),
             Let("rise_step", lambda y, y_step: y_step - y),
             Let("slope_step", lambda rise_step, step: rise_step / step),
             Let("miss_step", lambda slope_step, exact: abs(slope_step - exact)),
@@ -98,14 +99,10 @@ def secant_to_tangent() -> Explorer:
         (
             ("lost", "x + h rounds to x: the step is lost, the secant's slope reads {secant:.2f}, "
              "and the true slope {exact:.2f} is out of sight."),
-            ("tiny", "The secant's slope is {secant:.6f}, the tangent's {exact:.6f}. Off by {miss}: "
-             "h is so small that rounding spoils the difference."),
-            ("good", "The secant's slope is {secant:.6f}, the tangent's {exact:.6f}. Off by {miss}: "
-             "near the best h that this formula can have."),
-            ("wide", "The secant's slope is {secant:.3f}, the tangent's {exact:.3f}. Off by {miss}: "
-             "the curve bends between x and x + h."),
-            ("", "The secant's slope is {secant:.6f}, the tangent's {exact:.6f}. Off by {miss}: "
-             "the two lines can no longer be told apart, and a smaller h still helps."),
+            ("tiny", READ + "h is so small that rounding spoils the difference."),
+            ("good", READ + "near the best h that this formula can have."),
+            ("wide", READ + "the curve bends between x and x + h."),
+            ("", READ + "the two lines can no longer be told apart, and a smaller h still helps."),
         ),
     )  # fmt: skip
     return Explorer("secant-to-tangent", "Secant to tangent: shrink the step", scene)
@@ -113,7 +110,7 @@ def secant_to_tangent() -> Explorer:
 
 def _draw_cubic(ax):
     xs = [k / 40 for k in range(-120, 121)]
-    ax.plot(xs, [cubic(x) for x in xs], lw=2.2, color=COLORS["blue"])
+    ax.plot(xs, [_cubic(x) for x in xs], lw=2.2, color=COLORS["blue"])
     ax.set(xlim=(-3, 3), ylim=(-4, 20), title="x³ − 5x + 7, secant and tangent")
     ax.set(xlabel="x", ylabel="f(x)")
 

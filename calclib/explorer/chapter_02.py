@@ -1,4 +1,4 @@
-"""Explorer of chapter 02: the compass. In which direction is the slope how large?"""
+"""Explorer of chapter 02: the compass, which reads the slope in each direction."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import math
 
 import numpy as np
 
-from ..plotting import COLORS
-from ..problems import bowl
-from ..tracing import Let, Program, Sweep, cos, sin, sqrt
-from .scene import Arrow, Handle, Panel, Path, Points, Scene, Slider, Text
-from .widget import Explorer
+from calclib.explorer.scene import Arrow, Handle, Panel, Path, Points, Scene, Slider, Text
+from calclib.explorer.widget import Explorer
+from calclib.plotting import COLORS
+from calclib.problems import bowl
+from calclib.tracing import Let, Program, Sweep, cos, sin, sqrt
 
 SURFACE = bowl((1.0, 3.0))  # x^2 + 3y^2
 DEGREE = math.pi / 180

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..optimizers import sgd
-from ..plotting import COLORS
-from ..problems import Problem, bowl, plateau, two_wells, valley
-from ..tracing import Let, Orbit, Program, sqrt
-from .scene import Handle, Panel, Path, Points, Scene, Slider
-from .widget import Explorer
+from calclib.explorer.scene import Handle, Panel, Path, Points, Scene, Slider
+from calclib.explorer.widget import Explorer
+from calclib.optimizers import sgd
+from calclib.plotting import COLORS
+from calclib.problems import Problem, bowl, plateau, two_wells, valley
+from calclib.tracing import Let, Orbit, Program, sqrt
 
 STEPS = 50
 TOLERANCE = 1e-6  # gradient norm at which a run has converged
@@ -172,7 +172,7 @@ BOWL = (
     ("", _EACH + "it converges from one side. After {n:.0f} steps x is {x_last:.6f}."),
 )
 
-_BOTH = "Each step multiplies the error along y by {factor:.2f} and along x by {gentle_factor:.2f}: "
+_BOTH = "Each step multiplies the error by {factor:.2f} along y and {gentle_factor:.2f} along x: "
 LONG_BOWL = (
     ("too_fast", _BOTH + "it diverges along y. The limit is 2/λ = {limit:.2f}."),
     ("on_the_edge", _BOTH + "along y it jumps from side to side forever. This is the limit, 2/λ."),
@@ -182,22 +182,37 @@ LONG_BOWL = (
 )
 
 RUN = (
-    ("settled", "It converges: after {n:.0f} steps the gradient is zero to six decimals, "
-     "at x = {x_last:.4f} with f = {value_last:.4f}."),
-    ("cycles", "It never settles: it jumps for ever between {before_last:.3f} and {x_last:.3f}. "
-     "The rate is above 2/λ of this minimum."),
+    (
+        "settled",
+        "It converges: after {n:.0f} steps the gradient is zero to six decimals, "
+        "at x = {x_last:.4f} with f = {value_last:.4f}.",
+    ),
+    (
+        "cycles",
+        "It never settles: it jumps for ever between {before_last:.3f} and {x_last:.3f}. "
+        "The rate is above 2/λ of this minimum.",
+    ),
     ("grew", "It moves away: after {n:.0f} steps x is {x_last}, higher than at the start."),
-    ("", "Still moving after {n:.0f} steps: x is {x_last:.4f}, f is {value_last:.4f} and the slope "
-     "{slope:.3f}."),
+    (
+        "",
+        "Still moving after {n:.0f} steps: x is {x_last:.4f}, f is {value_last:.4f} and the slope "
+        "{slope:.3f}.",
+    ),
 )
 
 VALLEY = (
     ("settled", "It converges after {n:.0f} steps at ({x_last:.4f}, {y_last:.4f})."),
-    ("grew", "It diverges: after {n:.0f} steps f is {value_last}. "
-     "At the minimum the limit is 2/λ = {limit}."),
+    (
+        "grew",
+        "It diverges: after {n:.0f} steps f is {value_last}. "
+        "At the minimum the limit is 2/λ = {limit}.",
+    ),
     ("cycles", "It never settles: it jumps across the valley for ever."),
-    ("", "Still moving after {n:.0f} steps: at ({x_last:.4f}, {y_last:.4f}) f is {value_last}. "
-     "The floor of the valley is almost flat."),
+    (
+        "",
+        "Still moving after {n:.0f} steps: at ({x_last:.4f}, {y_last:.4f}) f is {value_last}. "
+        "The floor of the valley is almost flat.",
+    ),
 )
 
 
@@ -260,6 +275,8 @@ def _draw_dial(ax, rates, curvature):
         if high > 2.5 * low:
             ax.text((low * high) ** 0.5, 0.82, word, ha="center", va="center", fontsize=9)
     ax.set(xscale="log", xlim=rates, ylim=(0, 1), yticks=[], title="Learning rate")
-    ax.set_xticks([rates[0], one, two], [f"{rates[0]:g}", "1/λ", f"2/λ = {two:.3g}"])
+    ax.set_xticks([rates[0], one, two], [f"{rates[0]:g}", "1/λ ", f" 2/λ = {two:.3g}"])
+    for label, side in zip(ax.get_xticklabels(), ("left", "right", "left"), strict=True):
+        label.set_horizontalalignment(side)
     ax.minorticks_off()
     ax.spines["left"].set_visible(False)

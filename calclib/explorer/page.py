@@ -7,9 +7,9 @@ from functools import cache
 from html import escape
 from pathlib import Path
 
-from . import backdrop
-from .scene import Scene, Slider
-from .words import number
+from calclib.explorer import backdrop
+from calclib.explorer.scene import Scene, Slider
+from calclib.explorer.words import number
 
 HERE = Path(__file__).parent
 

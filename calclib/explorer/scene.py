@@ -11,9 +11,9 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..plotting import COLORS
-from ..tracing import Program
-from .words import fill
+from calclib.explorer.words import fill
+from calclib.plotting import COLORS
+from calclib.tracing import Program
 
 Position = str | float | tuple
 
@@ -84,7 +84,26 @@ class Slider:
 
 @dataclass(frozen=True)
 class Path:
-    """A line through points."""
+    """A line through points.
+
+    Parameters
+    ----------
+    x, y : position
+        Coordinates of the points, data units.
+    color : str
+        Name in `plotting.COLORS`.
+    width : float
+        Width in points of the page.
+    dash : bool
+        Dashed instead of solid.
+    dots : bool
+        With a dot on each point.
+
+    Examples
+    --------
+    >>> Path("x", "y", dots=True).width
+    2.0
+    """
 
     x: Position
     y: Position
@@ -101,7 +120,24 @@ class Path:
 
 @dataclass(frozen=True)
 class Points:
-    """Dots; rings when hollow."""
+    """Dots; rings when hollow.
+
+    Parameters
+    ----------
+    x, y : position
+        Coordinates of the points, data units.
+    color : str
+        Name in `plotting.COLORS`.
+    size : float
+        Radius in points of the page.
+    hollow : bool
+        Rings instead of dots.
+
+    Examples
+    --------
+    >>> Points("x", 0.0).size
+    5.0
+    """
 
     x: Position
     y: Position
@@ -112,12 +148,28 @@ class Points:
     def draw(self, ax, q: dict) -> None:
         """Draw the mark with matplotlib."""
         face = {"mfc": "none"} if self.hollow else {}
-        ax.plot(_at(self.x, q), _at(self.y, q), "o", ms=2 * self.size, mew=2, **face, **_color(self))
+        style = {"ms": 2 * self.size, "mew": 2, **face, **_color(self)}
+        ax.plot(_at(self.x, q), _at(self.y, q), "o", **style)
 
 
 @dataclass(frozen=True)
 class Arrow:
-    """An arrow from (x, y) by (dx, dy)."""
+    """An arrow from (x, y) by (dx, dy).
+
+    Parameters
+    ----------
+    x, y : position
+        Where it begins, data units.
+    dx, dy : position
+        How far it goes, data units.
+    color : str
+        Name in `plotting.COLORS`.
+
+    Examples
+    --------
+    >>> Arrow("x", "y", 1.0, 0.0).color
+    'orange'
+    """
 
     x: Position
     y: Position
@@ -134,7 +186,24 @@ class Arrow:
 
 @dataclass(frozen=True)
 class Bars:
-    """Upright bars from `base` to `y`; the width is in points of the page."""
+    """Upright bars from `base` to `y`.
+
+    Parameters
+    ----------
+    x, y : position
+        Places and tops of the bars, data units.
+    base : position
+        Where the bars stand, data units: one number, or one for each bar.
+    color : str
+        Name in `plotting.COLORS`.
+    width : float
+        Width in points of the page.
+
+    Examples
+    --------
+    >>> Bars((1.0, 2.0), ("a", "b")).base
+    0.0
+    """
 
     x: Position
     y: Position
@@ -149,7 +218,24 @@ class Bars:
 
 @dataclass(frozen=True)
 class Text:
-    """Words with numbers in them, beside a point."""
+    """Words with numbers in them, beside a point.
+
+    Parameters
+    ----------
+    x, y : position
+        The point, data units.
+    text : str
+        The words, with fields as in `words.fill`.
+    color : str
+        Name in `plotting.COLORS`.
+    anchor : str
+        Which part of the words stands at the point: ``start``, ``middle`` or ``end``.
+
+    Examples
+    --------
+    >>> Text("x", "y", "slope {slope:.2f}").anchor
+    'start'
+    """
 
     x: Position
     y: Position
@@ -169,7 +255,22 @@ class Text:
 
 @dataclass(frozen=True)
 class Handle:
-    """A point that can be dragged. A coordinate that names a slider moves it."""
+    """A point that can be dragged, or moved with the arrow keys.
+
+    Parameters
+    ----------
+    x, y : position
+        The point, data units. A coordinate that names a slider moves that slider.
+    label : str
+        What the handle sets, for screen readers.
+    color : str
+        Name in `plotting.COLORS`.
+
+    Examples
+    --------
+    >>> Handle("x0", 0.0, "Start point").color
+    'vermillion'
+    """
 
     x: Position
     y: Position

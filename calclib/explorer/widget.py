@@ -8,8 +8,8 @@ import anywidget
 import ipywidgets
 import traitlets
 
-from . import backdrop, page
-from .scene import Scene, Slider
+from calclib.explorer import backdrop, page
+from calclib.explorer.scene import Scene, Slider
 
 
 class Explorer(ipywidgets.VBox):
@@ -54,7 +54,8 @@ class Explorer(ipywidgets.VBox):
         title = f'<p class="explorer-title">{escape(label)}</p>'
         codes = [scene.program.javascript() for scene in scenes]
         view = _View(
-            markup=f'<div class="explorer" role="group" aria-label="{escape(label)}">{title}{"".join(bodies)}</div>',
+            markup=f'<div class="explorer" role="group" aria-label="{escape(label)}">'
+            f"{title}{''.join(bodies)}</div>",
             scenes=[{**s, "javascript": c} for s, c in zip(specs, codes, strict=True)],
         )
         view.add_traits(
