@@ -1,0 +1,212 @@
+"""What may pass the door: shapes, finiteness, and sentences that say the way out.
+
+Every function takes a value and the argument's name, and returns the value in the
+form that the code behind the door trusts, or raises. The caller's arrays are copied,
+never handed on. A wrong kind of thing is a TypeError, a wrong value a ValueError; each
+message tells what was got, what was expected and what to do.
+"""
+
+import numpy as np
+
+
+def real(value, name, *, keep_precision=False):
+    """Return a finite array of floats, a copy; integers and booleans are promoted.
+
+    With keep_precision an array of float32 stays float32; otherwise float64.
+    """
+    try:
+        array = np.array(value)
+    except ValueError:
+        raise ValueError(
+            f"{name} must be a number or a rectangular array, got rows of unequal length; "
+            "give every row the same length"
+        ) from None
+    if array.dtype.kind not in "biuf":
+        raise TypeError(
+            f"{name} must hold real numbers, got {_kind(value, array)}; "
+            f"convert it first, for example with np.asarray({name}, dtype=float)"
+        )
+    if not (keep_precision and array.dtype.kind == "f"):
+        array = array.astype(float)
+    if array.size == 0:
+        raise ValueError(f"{name} must not be empty, got shape {array.shape}; give one number")
+    bad = ~np.isfinite(array)
+    if bad.any():
+        raise ValueError(
+            f"{name} must be finite, got {show(array[bad][0])}"
+            f"{_place(bad)}; replace or remove it before the call"
+        )
+    return array
+
+
+def number(value, name):
+    """Return a finite float."""
+    array = real(value, name)
+    if array.ndim:
+        raise ValueError(
+            f"{name} must be one number, got shape {array.shape}; use {name}[0] or a loop"
+        )
+    return array.item()
+
+
+def vector(value, name):
+    """Return a finite array of shape (n,)."""
+    array = real(value, name)
+    if array.ndim == 0:
+        raise ValueError(f"{name} must have shape (n,), got a number; use np.array([{name}])")
+    if array.ndim > 1:
+        raise ValueError(f"{name} must have shape (n,), got {array.shape}; use {name}.ravel()")
+    return array
+
+
+def point(value, name="x", *, keep_precision=False):
+    """Return a finite array, 0-d for a number or of shape (n,)."""
+    array = real(value, name, keep_precision=keep_precision)
+    if array.ndim > 1:
+        raise ValueError(
+            f"{name} must be a number or have shape (n,), got {array.shape}; use {name}.ravel()"
+        )
+    return array
+
+
+def start(x0, name="x0"):
+    """Return one start point: 0-d for a number or of shape (n,)."""
+    array = real(x0, name)
+    if array.ndim > 1:
+        raise ValueError(
+            f"{name} must be one start, a number or shape (n,), got {array.shape}; "
+            f"use {name}.ravel() for one start, or minimize_many for starts as columns (n, k)"
+        )
+    return array
+
+
+def starts(value, name="starts"):
+    """Return k start points as columns, shape (n, k)."""
+    array = real(value, name)
+    if array.ndim != 2:
+        raise ValueError(
+            f"{name} must hold the starts as columns, shape (n, k), got shape {array.shape}; "
+            f"use {name}[:, None] for one start of n numbers, {name}[None, :] for k numbers, "
+            "or minimize for a single start"
+        )
+    return array
+
+
+def positive(value, name):
+    """Return a float, or an array, above zero; an expression with symbols passes as it is."""
+    if is_symbolic(value):
+        return value
+    if isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name} must be a number above 0, got {value}; write {name}=1.0")
+    array = real(value, name)
+    if not (array > 0).all():
+        raise ValueError(
+            f"{name} must be above 0, got {show(array[array <= 0][0])}{_place(array <= 0)}; "
+            f"try a small positive number such as {name}=0.01"
+        )
+    return array.item() if array.ndim == 0 else array
+
+
+def fraction(value, name):
+    """Return a float in [0, 1); an expression with symbols passes as it is."""
+    if is_symbolic(value):
+        return value
+    if not 0 <= number(value, name) < 1:
+        raise ValueError(
+            f"{name} must lie in [0, 1), got {show(value)}; {name}=0.9 is a usual choice"
+        )
+    return number(value, name)
+
+
+def positive_int(value, name):
+    """Return an int of at least 1; 100.0 is refused, as it is in range(100.0)."""
+    if isinstance(value, bool | np.bool_) or not isinstance(value, int | np.integer):
+        raise TypeError(
+            f"{name} must be a whole number, got {_kind(value, np.array(value, dtype=object))}; "
+            f"use int({name})"
+        )
+    if value < 1:
+        raise ValueError(f"{name} must be at least 1, got {value}; write for example {name}=100")
+    return int(value)
+
+
+def choice(value, name, options):
+    """Return value if it is one of the options."""
+    if not isinstance(value, str) or value not in options:
+        known = ", ".join(repr(option) for option in options)
+        raise ValueError(f"{name} must be one of {known}, got {value!r}; choose one of these")
+    return value
+
+
+def evaluate(fun, x, name="fun"):
+    """Return fun(x) as an array, with no warnings on the way.
+
+    A value that is not finite, and an arithmetic failure inside fun, is a ValueError that
+    names the point.
+    """
+    try:
+        with np.errstate(all="ignore"):
+            value = fun(x)
+    except (ArithmeticError, ValueError) as error:
+        raise ValueError(
+            f"{name} could not be evaluated at x={show(x)}: {error}; "
+            f"move to a point where {name} and its surroundings are defined"
+        ) from error
+    return finite(value, x, name)
+
+
+def finite(value, x, name="fun"):
+    """Return value as an array of finite real numbers; x is the point named if it is not."""
+    array = np.asarray(value)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(
+            f"{name} must return real numbers, got {_kind(value, array)} at x={show(x)}; "
+            "check that it ends in return and stays real there"
+        )
+    bad = ~np.isfinite(array)
+    if bad.any():
+        if np.ndim(x) == 2 and array.shape[-1:] == x.shape[1:]:  # points as columns
+            x = x[:, np.argwhere(bad)[0][-1]]
+        raise ValueError(
+            f"{name} is not finite at x={show(x)}: got {show(array[bad][0])}; "
+            f"move to a point where {name} and its surroundings are defined"
+        )
+    return array
+
+
+def scalar_output(value, verb="grad"):
+    """Return value, a 0-d array, if it is a scalar."""
+    if np.ndim(value):
+        raise ValueError(
+            f"{verb} needs a scalar output, got shape {np.shape(value)}; use jacobian instead"
+        )
+    return value
+
+
+def is_symbolic(value):
+    """Tell whether value is a SymPy expression with symbols, or an array holding one."""
+    if isinstance(value, np.ndarray) and value.dtype == object:
+        return any(is_symbolic(entry) for entry in value.flat)
+    return bool(getattr(value, "free_symbols", False))
+
+
+def show(x):
+    """Return a short text of a number or an array for a message."""
+    array = np.asarray(x)
+    if array.ndim == 0:
+        return str(array[()])
+    return np.array2string(array, separator=", ", threshold=8, edgeitems=3)
+
+
+def _kind(value, array):
+    if isinstance(value, np.ndarray | list | tuple) and array.dtype != object:
+        return f"an array of {array.dtype}"
+    return f"{type(value).__name__} {str(value)[:40]!r}"
+
+
+def _place(bad):
+    """Return where the first marked entry is, in words."""
+    if bad.ndim == 0:
+        return ""
+    index = ", ".join(str(i) for i in np.argwhere(bad)[0])
+    return f" at index [{index}]"

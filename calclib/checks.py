@@ -1,0 +1,124 @@
+"""The line below an exercise: ok, or not yet and a hint."""
+
+import warnings
+
+import numpy as np
+import sympy as sp
+
+
+def check(label, got, expected, *, tol=1e-6, hint=""):
+    r"""Print one line that says whether an answer is right: |got - expected| <= tol.
+
+    The tolerance is relative to numbers above 1 and absolute below:
+    |got - expected| <= tol (1 + |expected|).
+
+    Parameters
+    ----------
+    label : str
+        Number of the exercise, such as ``"3.2"``.
+    got : object
+        The reader's answer. Anything may be given; ``...`` stands for no answer yet.
+    expected : number, array, str, bool, SymPy expression, or tuple, list or dict of these
+        The right answer. Arrays must agree in shape, strings up to upper case and blanks,
+        expressions as functions of their symbols, which are matched by name.
+    tol : float
+        Tolerance, dimensionless.
+    hint : str
+        What to think of next, shown while the answer is not right.
+
+    Returns
+    -------
+    None
+        The line is printed.
+
+    Notes
+    -----
+    It never raises, whatever the answer is. An answer that cannot be compared is not right yet.
+
+    Examples
+    --------
+    >>> check("1.1", 6.0, 6)
+    1.1  ok
+    >>> check("1.2", ..., [2, 4], hint="double each number")
+    1.2  not yet: double each number
+    """
+    try:
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            right = bool(_same(got, expected, tol))
+    except Exception:  # an answer that cannot be compared is not right yet
+        right = False
+    verdict = "ok" if right else f"not yet: {_line(hint)}" if _line(hint) else "not yet"
+    print(f"{_line(label)}  {verdict}")
+
+
+def _same(got, expected, tol):
+    if got is None or got is ...:
+        return False
+    if isinstance(expected, dict):
+        return (
+            isinstance(got, dict)
+            and got.keys() == expected.keys()
+            and all(_same(got[key], expected[key], tol) for key in expected)
+        )
+    if isinstance(expected, tuple | list):
+        return (
+            isinstance(got, tuple | list | np.ndarray)
+            and len(got) == len(expected)
+            and all(_same(*pair, tol) for pair in zip(got, expected, strict=True))
+        )
+    if isinstance(expected, str):
+        return isinstance(got, str) and _line(got).casefold() == _line(expected).casefold()
+    if isinstance(expected, bool | np.bool_):
+        return isinstance(got, bool | np.bool_) and got == expected
+    if isinstance(expected, sp.Basic | sp.MatrixBase):
+        return _same_expression(got, expected, tol)
+    return _same_numbers(got, expected, tol)
+
+
+def _same_numbers(got, expected, tol):
+    got, expected = _numbers(got), _numbers(expected)
+    return got.shape == expected.shape and np.allclose(got, expected, tol, tol, equal_nan=True)
+
+
+def _numbers(value):
+    """Return an array of numbers; text, booleans and what holds no numbers raise."""
+    array = np.asarray(value)
+    if array.dtype == object:
+        array = array.astype(complex)
+    if array.dtype.kind not in "iufc":
+        raise TypeError("not numbers")
+    return array
+
+
+def _same_expression(got, expected, tol):
+    """Tell whether two expressions, or matrices of them, are the same function."""
+    if isinstance(got, str):
+        return False
+    got = sp.sympify(got)
+    if isinstance(expected, sp.MatrixBase):
+        return got.shape == expected.shape and all(
+            _same_expression(*pair, tol) for pair in zip(got, expected, strict=True)
+        )
+    named = {symbol.name: symbol for symbol in expected.free_symbols}
+    got = got.subs({s: named[s.name] for s in got.free_symbols if s.name in named})
+    if got == expected:
+        return True
+    difference = got - expected
+    symbols = sorted(difference.free_symbols, key=str)
+    for base in (0.31, 0.57, 0.83):
+        at = {symbol: base + k / 7 for k, symbol in enumerate(symbols, start=1)}
+        gap, size = difference.evalf(subs=at), expected.evalf(subs=at)
+        if not (gap.is_number and size.is_number):
+            return sp.simplify(difference) == 0
+        if not abs(complex(gap)) <= tol * (1 + abs(complex(size))):
+            return False
+    return True
+
+
+def _line(text):
+    """Return text as one line."""
+    try:
+        return " ".join(str(text).split())
+    except Exception:
+        return ""

@@ -1,0 +1,517 @@
+"""Derivatives from function values alone: finite differences and the complex step.
+
+x               the point, a number or shape (n,)
+h               the step, a number or one for each coordinate
+f               fun(x)
+left, right     fun(x - h), fun(x + h)
+up              fun(x + ih), one step in the imaginary direction
+eps             spacing of floating-point numbers at 1: 2.2e-16 in float64
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from calclib import _analytic, _validate
+
+
+class _Scheme(NamedTuple):
+    where: tuple  # the points used, in steps from x
+    slope: object  # the difference quotient
+    power: float  # the best step is eps**power
+
+
+# fun(x) is evaluated even where the formula does not need it: 1/x has no slope at 0.
+_SCHEMES = {
+    "forward": _Scheme((0, +1), lambda f, right, h: (right - f) / h, 1 / 2),
+    "backward": _Scheme((0, -1), lambda f, left, h: (f - left) / h, 1 / 2),
+    "central": _Scheme((0, -1, +1), lambda f, left, right, h: (right - left) / (2 * h), 1 / 3),
+    "complex": _Scheme((1j,), lambda up, h: up.imag / h, None),
+}
+_COMPLEX_STEP = 1e-20
+
+
+def default_step(x, *, scheme="central"):
+    r"""Return the step with the smallest error, h = eps^p max(1, |x|).
+
+    A difference quotient errs by the truncation, about h^q |f|, and by the rounding of the
+    function values, about eps |f| / h. Their sum is smallest near h = eps^(1 / (q + 1)).
+
+    Parameters
+    ----------
+    x : float or ndarray, shape (n,)
+        The point. float32 is kept and gives the step for float32.
+    scheme : {"forward", "backward", "central", "complex", "second"}
+        p = 1/2 for forward and backward, 1/3 for central, 1/4 for ``"second"``, the second
+        derivatives of `hessian`. The complex step has no rounding error of this kind: 1e-20.
+
+    Returns
+    -------
+    float or ndarray, shape (n,)
+        The step, in the units of x, rounded such that (x + h) - x == h.
+
+    Raises
+    ------
+    ValueError
+        If x is not finite or the scheme is unknown.
+
+    Notes
+    -----
+    The rule takes f, f'' and f''' to be of like size and |x| or 1 to be the scale on which f
+    changes. Where that is wrong by much, give h yourself.
+
+    References
+    ----------
+    Press, Teukolsky, Vetterling, Flannery, Numerical Recipes, 3rd ed., Cambridge University
+    Press 2007, section 5.7.
+
+    Examples
+    --------
+    >>> print(f"{default_step(1.0):.1e} {default_step(1.0, scheme='forward'):.1e}")
+    6.1e-06 1.5e-08
+    """
+    _validate.choice(scheme, "scheme", (*_SCHEMES, "second"))
+    x = _validate.point(x, keep_precision=True)
+    if scheme == "complex":
+        return np.full_like(x, _COMPLEX_STEP)[()]
+    power = 1 / 4 if scheme == "second" else _SCHEMES[scheme].power
+    h = np.finfo(x.dtype).eps ** power * np.maximum(1, np.abs(x))
+    return ((x + h) - x)[()]
+
+
+def derivative(fun, x, *, h=None, scheme="central"):
+    r"""Return f'(x), by default from the central difference (f(x + h) - f(x - h)) / 2h.
+
+    Parameters
+    ----------
+    fun : callable
+        Maps a float to a float, or an array to an array of the same shape, element by element.
+    x : float or ndarray, shape (n,)
+        The point or points. Integers are promoted to float64.
+    h : float or ndarray, shape (n,), optional
+        The step, in the units of x. By default `default_step`.
+    scheme : {"central", "forward", "backward", "complex"}
+        forward is (f(x + h) - f(x)) / h, backward (f(x) - f(x - h)) / h, complex
+        Im f(x + ih) / h.
+
+    Returns
+    -------
+    float or ndarray, shape (n,)
+        The slope at each point, in units of f per unit of x.
+
+    Raises
+    ------
+    ValueError
+        If fun is not finite at x or beside it, if h is too small to move x, or if the complex
+        step meets a function that is not complex differentiable.
+
+    Notes
+    -----
+    The error is of order h for forward and backward, h^2 for central and complex. Only the
+    complex step has no cancellation, so that h = 1e-20 gives full accuracy; it is compared
+    with a central difference before it is believed. At a kink such as \|x\| at 0 the central
+    difference gives the mean of the two slopes.
+
+    References
+    ----------
+    Squire, Trapp, Using complex variables to estimate derivatives of real functions,
+    SIAM Review 40 (1998), doi:10.1137/S003614459631241X.
+
+    Examples
+    --------
+    >>> round(derivative(lambda x: x**3, 2.0), 6)
+    12.0
+    >>> derivative(np.sin, 0.0, scheme="complex")
+    1.0
+    """
+    _validate.choice(scheme, "scheme", _SCHEMES)
+    x = _validate.point(x)
+    slope = _slope(_along(_elementwise(fun, x.shape), x), x, _step(h, x, scheme), scheme)
+    return float(slope) if x.ndim == 0 else slope
+
+
+def directional(fun, x, v, *, h=None, scheme="central"):
+    r"""Return D_v f(x) = grad f(x) . v, the slope of f on the line x + t v at t = 0.
+
+    Parameters
+    ----------
+    fun : callable
+        Maps shape (n,) to a scalar.
+    x : ndarray, shape (n,)
+        The point.
+    v : ndarray, shape (n,)
+        The direction. It is not normalized: twice v has twice the slope.
+    h : float, optional
+        The step in t. By default the step `default_step` gives for the length of x, divided
+        by the length of v.
+    scheme : {"central", "forward", "backward", "complex"}
+        As in `derivative`.
+
+    Returns
+    -------
+    float
+        The slope, in units of f per unit of t.
+
+    Raises
+    ------
+    ValueError
+        If x and v differ in shape, fun is not scalar or not finite, or h is too small.
+
+    Notes
+    -----
+    Three evaluations, whatever n is. The one step suits coordinates of like scale; where they
+    differ by many powers of ten, ``grad(fun)(x) @ v`` takes a step for each.
+
+    Examples
+    --------
+    >>> round(directional(lambda p: p @ p, np.array([3.0, 4.0]), np.array([1.0, 0.0])), 6)
+    6.0
+    """
+    _validate.choice(scheme, "scheme", _SCHEMES)
+    x, v = _validate.vector(x, "x"), _validate.vector(v, "v")
+    if v.shape != x.shape:
+        raise ValueError(
+            f"v must have the shape of x, {x.shape}, got {v.shape}; give one number per coordinate"
+        )
+    length = np.linalg.norm(v) or 1.0
+    if h is not None:
+        h = _step(_validate.number(h, "h"), x, scheme, v) * length
+    else:
+        h = default_step(np.linalg.norm(x), scheme=scheme)
+    line = _along(_scalar(fun, "directional"), x, v / length)
+    return float(length * _slope(line, np.linalg.norm(x), h, scheme))
+
+
+def grad(fun, *, h=None, scheme="central", vectorized=False):
+    r"""Return the function x -> grad f(x), where (grad f)_j = df/dx_j.
+
+    Parameters
+    ----------
+    fun : callable
+        Maps shape (n,) to a scalar; with ``vectorized=True`` shape (n, k) to (k,).
+    h : float or ndarray, shape (n,), optional
+        The step, in the units of x. By default `default_step`, relative to each coordinate.
+    scheme : {"central", "forward", "backward", "complex"}
+        As in `derivative`.
+    vectorized : bool
+        Evaluate all shifted points, as columns, in one call of fun.
+
+    Returns
+    -------
+    callable
+        Maps x of shape (n,) to the gradient, shape (n,), and a number to a number.
+
+    Raises
+    ------
+    ValueError
+        From the returned function: if fun is not scalar, not finite at x or beside it, or if
+        h is too small to move x.
+
+    Notes
+    -----
+    central takes 2 n + 1 values of fun, forward and backward n + 1. The complex step takes n
+    complex values, as many again to test fun, and 4 n + 1 real values for the comparison;
+    when vectorized these are three calls.
+
+    Examples
+    --------
+    >>> grad(lambda p: p[0] ** 2 + p[1] ** 2)(np.array([3, 4])).round(6)
+    array([6., 8.])
+    """
+
+    def gradient(x):
+        x = _validate.point(x)
+        if x.ndim == 0:
+            return derivative(fun, x, h=h, scheme=scheme)
+        values = _scalars(fun, "grad", vectorized)
+        return _slope(_each(values, x), x, _step(h, x, scheme), scheme)
+
+    _validate.choice(scheme, "scheme", _SCHEMES)
+    return gradient
+
+
+def jacobian(fun, *, h=None, scheme="central", vectorized=False):
+    r"""Return the function x -> J(x), where J_ij = df_i/dx_j: a row for each output.
+
+    Parameters
+    ----------
+    fun : callable
+        Maps shape (n,) to (m,); with ``vectorized=True`` shape (n, k) to (m, k).
+        A scalar output counts as m = 1.
+    h : float or ndarray, shape (n,), optional
+        The step, in the units of x. By default `default_step`, relative to each coordinate.
+    scheme : {"central", "forward", "backward", "complex"}
+        As in `derivative`.
+    vectorized : bool
+        Evaluate all shifted points, as columns, in one call of fun.
+
+    Returns
+    -------
+    callable
+        Maps x of shape (n,) to the Jacobian, shape (m, n).
+
+    Raises
+    ------
+    ValueError
+        From the returned function: if fun is not finite at x or beside it, if it returns
+        more than one axis, or if h is too small to move x.
+
+    Notes
+    -----
+    The cost is that of `grad`; it does not grow with m.
+
+    Examples
+    --------
+    >>> jacobian(lambda p: np.array([p[0] * p[1], p[0], p[1] ** 2]))([2, 3]).round(6)
+    array([[3., 2.],
+           [1., 0.],
+           [0., 6.]])
+    """
+
+    def matrix(x):
+        x = _validate.vector(x, "x")
+        values = _vectors(fun, vectorized)
+        return _slope(_each(values, x), x, _step(h, x, scheme), scheme)
+
+    _validate.choice(scheme, "scheme", _SCHEMES)
+    return matrix
+
+
+def hessian(fun, *, h=None, vectorized=False):
+    r"""Return the function x -> H(x), where H_ij = d^2 f / dx_i dx_j, symmetric.
+
+    With a = h_i e_i and b = h_j e_j,
+    H_ij = (f(x + a + b) - f(x + a - b) - f(x - a + b) + f(x - a - b)) / (4 h_i h_j).
+
+    Parameters
+    ----------
+    fun : callable
+        Maps shape (n,) to a scalar; with ``vectorized=True`` shape (n, k) to (k,).
+    h : float or ndarray, shape (n,), optional
+        The step, in the units of x. By default ``default_step(x, scheme="second")``.
+    vectorized : bool
+        Evaluate all shifted points, as columns, in one call of fun.
+
+    Returns
+    -------
+    callable
+        Maps x of shape (n,) to the Hessian, shape (n, n), and a number to f''(x).
+
+    Raises
+    ------
+    ValueError
+        From the returned function: if fun is not scalar, not finite at x or beside it, or if
+        h is too small to move x.
+
+    Notes
+    -----
+    The error is of order h^2 plus eps |f| / h^2, together about 1e-8 relative at the default
+    step. It takes 2 n (n + 1) + 1 values of fun.
+
+    Examples
+    --------
+    >>> hessian(lambda p: p[0] ** 2 * p[1])([1.0, 3.0]).round(5)
+    array([[6., 2.],
+           [2., 0.]])
+    """
+
+    def matrix(x):
+        x = _validate.point(x)
+        if x.ndim == 0:
+            one = hessian(lambda p: fun(p[0]), h=h, vectorized=vectorized)
+            return float(one(x[None])[0, 0])
+        n, step = x.size, _step(h, x, "second")
+        i, j = np.triu_indices(n)
+        a, b = np.diag(step)[:, i], np.diag(step)[:, j]
+        around = [s + c for s, c in ((a, b), (a, -b), (-a, b), (-a, -b))]
+        values = _scalars(fun, "hessian", vectorized)
+        f = values(x[:, None] + np.hstack([np.zeros((n, 1)), *around]))
+        both, only_a, only_b, none = np.split(f[1:], 4)
+        H = np.zeros((n, n))
+        H[i, j] = H[j, i] = (both - only_a - only_b + none) / (4 * step[i] * step[j])
+        return H
+
+    return matrix
+
+
+def error_by_step(fun, exact, x, steps, *, scheme="central"):
+    r"""Return the error \|approximation - exact\| of a derivative for each step.
+
+    Parameters
+    ----------
+    fun : callable
+        Maps a float to a float.
+    exact : float or callable
+        The true derivative: its value at x, or a function of x.
+    x : float
+        The point. ``np.float32(x)`` does the arithmetic in float32, to show its rounding.
+    steps : array_like, shape (k,)
+        The steps, in the units of x.
+    scheme : {"central", "forward", "backward", "complex"}
+        As in `derivative`.
+
+    Returns
+    -------
+    ndarray, shape (k,)
+        The errors, in units of f per unit of x, in float64.
+
+    Raises
+    ------
+    ValueError
+        If a step is too small to move x, or fun is not finite beside x.
+
+    Notes
+    -----
+    Against the step on two log axes the error falls with slope 1 (forward, backward) or 2
+    (central) down to the best step, and rises with slope -1 to its left, where rounding rules.
+
+    Examples
+    --------
+    >>> error_by_step(np.sin, np.cos, 1.0, [1e-2, 5e-3]).round(7)
+    array([9.0e-06, 2.3e-06])
+    """
+    _validate.choice(scheme, "scheme", _SCHEMES)
+    x = _validate.point(x, keep_precision=True)
+    if x.ndim:
+        raise ValueError(f"x must be one number, got shape {x.shape}; call it for each point")
+    truth = exact(float(x)) if callable(exact) else _validate.number(exact, "exact")
+    sample = _along(_elementwise(fun, ()), x)
+    steps = [_step(h, x, scheme) for h in _validate.vector(steps, "steps")]
+    return np.array([abs(float(_slope(sample, x, h, scheme)) - truth) for h in steps])
+
+
+# Samples: where fun is evaluated. A sample takes a step h and the offsets of a scheme and
+# returns the values of fun at x + offset h, one array for each offset.
+
+
+def _slope(sample, x, h, scheme):
+    where, slope, _ = _SCHEMES[scheme]
+    if scheme == "complex":
+        _refuse_unless_analytic(sample, x)
+    return slope(*sample(h, where), h)
+
+
+def _along(value, x, direction=1.0):
+    """Sample on a line: x + offset h direction."""
+    return lambda h, where: [value((x + offset * h * direction)[()]) for offset in where]
+
+
+def _each(values, x):
+    """Sample along each axis: x + offset h_j e_j, as columns; offset 0 is a single column."""
+
+    def sample(h, where):
+        blocks = [x[:, None] + offset * np.diag(h) if offset else x[:, None] for offset in where]
+        ends = np.cumsum([block.shape[1] for block in blocks])
+        return np.split(values(np.hstack(blocks)), ends[:-1], axis=-1)
+
+    return sample
+
+
+# Values: what fun must return, said with the way out.
+
+
+def _elementwise(fun, shape):
+    def value(x):
+        result = _call(fun, x)
+        if result.shape != shape:
+            raise ValueError(
+                f"derivative needs one value for each x, shape {shape}, got {result.shape}; "
+                "use grad or jacobian for a function of a vector"
+            )
+        return result
+
+    return value
+
+
+def _scalar(fun, verb):
+    return lambda x: _validate.scalar_output(_call(fun, x), verb)
+
+
+def _scalars(fun, verb, vectorized):
+    """Return the function from points (n, k) to the scalars of fun, shape (k,)."""
+    if not vectorized:
+        value = _scalar(fun, verb)
+        return lambda points: np.array([value(x) for x in points.T.copy()])
+
+    def values(points):
+        result = _call(fun, points)
+        if result.shape != points.shape[1:]:
+            raise ValueError(
+                f"{verb} needs a scalar for each column, shape {points.shape[1:]}, got "
+                f"{result.shape}; use jacobian for a vector, or vectorized=False"
+            )
+        return result
+
+    return values
+
+
+def _vectors(fun, vectorized):
+    """Return the function from points (n, k) to the vectors of fun as columns, (m, k)."""
+
+    def values(points):
+        if vectorized:
+            result = np.atleast_2d(_call(fun, points))
+        else:
+            result = np.stack([np.atleast_1d(_call(fun, x)) for x in points.T.copy()], axis=-1)
+        if result.ndim != 2 or result.shape[1] != points.shape[1]:
+            raise ValueError(
+                f"jacobian needs a vector for each of {points.shape[1]} points, got values of "
+                f"shape {result.shape}; return fun(x).ravel(), or use vectorized=False"
+            )
+        return result
+
+    return values
+
+
+def _step(h, x, scheme, v=1.0):
+    """Return the step for each x: the default, or the caller's if it moves x along v."""
+    if h is None:
+        return default_step(x, scheme=scheme)
+    h = _validate.real(h, "h").astype(x.dtype)
+    if h.shape not in ((), x.shape):
+        raise ValueError(f"h must be a number or have shape {x.shape}, got {h.shape}; use h=1e-6")
+    smallest = np.max(_smallest_step(x, scheme, v))
+    if not (h >= smallest).all():
+        raise ValueError(
+            f"h={_validate.show(h)} is too small at x={_validate.show(x)}: there x + h == x, or "
+            f"nearly; the smallest useful h is {smallest:.2g}, the best near "
+            f"{np.max(default_step(x, scheme=scheme)):.1g}"
+        )
+    return h if np.ndim(v) else np.broadcast_to(h, x.shape)[()]
+
+
+def _smallest_step(x, scheme, v):
+    """Return the step below which h, h^2 or the move of x is lost to rounding or underflow."""
+    limits = np.finfo(x.dtype)
+    underflow = (limits.tiny**0.5 if scheme == "second" else limits.tiny) / limits.eps
+    if scheme == "complex":
+        return underflow
+    moving = np.broadcast_to(v, x.shape) != 0
+    return np.maximum(np.spacing(np.abs(x)) / np.abs(np.where(moving, v, np.inf)), underflow)
+
+
+def _call(fun, x):
+    return (_analytic if np.iscomplexobj(x) else _validate).evaluate(fun, x)
+
+
+def _refuse_unless_analytic(sample, x):
+    """Compare the complex step with the central difference D(h) before it is believed.
+
+    D(2h) - D(h) is three times the truncation error of D(h), and eps |f| / h its rounding
+    error: f'(x) lies within a few times their sum.
+    """
+    h = default_step(x)
+    (up,) = sample(default_step(x, scheme="complex"), (1j,))
+    f, left, right, left2, right2 = sample(h, (0, -1, +1, -2, +2))
+    slope = up.imag / _COMPLEX_STEP
+    near, far = (right - left) / (2 * h), (right2 - left2) / (4 * h)
+    rounding = np.finfo(near.dtype).eps * np.maximum(np.abs(left), np.abs(right)) / h
+    wrong = np.abs(slope - near) > 10 * (np.abs(far - near) + rounding)
+    if not np.iscomplexobj(up):  # no imaginary part is right for constants alone
+        wrong = wrong | np.any([value != f for value in (left2, left, right, right2)], axis=0)
+    if wrong.any():
+        raise ValueError(
+            f"the complex step gives {_validate.show(slope)} at x={_validate.show(x)}, the central "
+            f"difference {_validate.show(near)}: fun drops the imaginary part (abs, real, max, a "
+            "comparison) or changes too fast to tell; use scheme='central'"
+        )
