@@ -108,14 +108,17 @@ def positive(value, name):
 
 
 def fraction(value, name):
-    """Return a float in [0, 1); an expression with symbols passes as it is."""
+    """Return a float, or an array, in [0, 1); an expression with symbols passes as it is."""
     if is_symbolic(value):
         return value
-    if not 0 <= number(value, name) < 1:
+    array = real(value, name)
+    bad = (array < 0) | (array >= 1)
+    if bad.any():
         raise ValueError(
-            f"{name} must lie in [0, 1), got {show(value)}; {name}=0.9 is a usual choice"
+            f"{name} must lie in [0, 1), got {show(array[bad][0])}{_place(bad)}; "
+            f"{name}=0.9 is a usual choice"
         )
-    return number(value, name)
+    return array.item() if array.ndim == 0 else array
 
 
 def positive_int(value, name):

@@ -21,6 +21,8 @@ through the same lines.
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from calclib import _validate
 
 
@@ -86,7 +88,7 @@ def sgd(learning_rate, *, momentum=0.0, nesterov=False):
     learning_rate : float, ndarray of shape (k,), callable or SymPy symbol
         The rate, positive, in units of x over units of the gradient: one number, one for each
         of k columns, a schedule (a function of the step number 0, 1, 2, ...), or a symbol.
-    momentum : float or SymPy symbol, default 0.0
+    momentum : float, ndarray of shape (k,) or SymPy symbol, default 0.0
         The part of the velocity that is kept, dimensionless, in [0, 1).
     nesterov : bool, default False
         Use the step that looks ahead.
@@ -105,8 +107,8 @@ def sgd(learning_rate, *, momentum=0.0, nesterov=False):
     -----
     The convention is PyTorch's: the rate multiplies the velocity, so a change of rate acts on all
     of it at once. The heavy ball of Polyak puts the rate inside instead, v = momentum v - rate g
-    and step = v; for a constant rate both give the same points. Without noise and momentum the
-    points are those of plain gradient descent; "stochastic" is in the gradients, not in the rule.
+    and step = v; for a constant rate both give the same points. The name says
+    stochastic; that is a property of the gradients given to it, not of the rule.
     On a quadratic with largest curvature L the rule is stable for rates below 2 (1 + momentum) / L.
 
     References
@@ -161,9 +163,14 @@ def _rate_at(learning_rate):
 
 
 def _name(rule, learning_rate, **options):
-    """Write the call that makes an optimizer, leaving out options that have their default."""
-    rate = getattr(learning_rate, "__name__", learning_rate)
-    if getattr(rate, "ndim", 0):
-        rate = f"{rate.size} rates"
-    given = [f", {key}={value}" for key, (value, default) in options.items() if value != default]
-    return f"{rule}({rate}{''.join(given)})"
+    """Write the call that makes an optimizer; `options` maps a name to (value, default)."""
+    given = [_text(learning_rate)]
+    for name, (value, default) in options.items():
+        if np.ndim(value) or value != default:
+            given.append(f"{name}={_text(value)}")
+    return f"{rule}({', '.join(given)})"
+
+
+def _text(value):
+    """Write an argument shortly: a schedule by its name, an array by its size."""
+    return f"{np.size(value)} values" if np.ndim(value) else getattr(value, "__name__", str(value))

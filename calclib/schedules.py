@@ -264,7 +264,7 @@ def one_cycle(rate, *, steps, rise=0.3, start_factor=25.0, end_factor=1e4):
     [0.04, 1.0, 0.0]
     """
     rate, _, steps = _rate_end_steps(rate, 0.0, steps)
-    rise = _validate.fraction(rise, "rise")
+    rise = _validate.fraction(_validate.number(rise, "rise"), "rise")
     for name, value in (("start_factor", start_factor), ("end_factor", end_factor)):
         if _validate.number(value, name) < 1:
             raise ValueError(f"{name} must be at least 1, got {value}; 1 keeps the rate as it is")
