@@ -6,6 +6,8 @@ never handed on. A wrong kind of thing is a TypeError, a wrong value a ValueErro
 message tells what was got, what was expected and what to do.
 """
 
+from numbers import Real
+
 import numpy as np
 
 
@@ -21,9 +23,11 @@ def real(value, name, *, keep_precision=False):
             f"{name} must be a number or a rectangular array, got rows of unequal length; "
             "give every row the same length"
         ) from None
+    if array.dtype == object and all(isinstance(entry, Real) for entry in array.flat):
+        array = array.astype(float)
     if array.dtype.kind not in "biuf":
         raise TypeError(
-            f"{name} must hold real numbers, got {_kind(value, array)}; "
+            f"{name} must hold real numbers, got {_kind(value)}; "
             f"convert it first, for example with np.asarray({name}, dtype=float)"
         )
     if not (keep_precision and array.dtype.kind == "f"):
@@ -108,28 +112,21 @@ def positive(value, name):
 
 
 def fraction(value, name):
-    """Return a float, or an array, in [0, 1); an expression with symbols passes as it is."""
+    """Return a float in [0, 1); an expression with symbols passes as it is."""
     if is_symbolic(value):
         return value
-    array = real(value, name)
-    bad = (array < 0) | (array >= 1)
-    if bad.any():
-        raise ValueError(
-            f"{name} must lie in [0, 1), got {show(array[bad][0])}{_place(bad)}; "
-            f"{name}=0.9 is a usual choice"
-        )
-    return array.item() if array.ndim == 0 else array
+    value = number(value, name)
+    if not 0 <= value < 1:
+        raise ValueError(f"{name} must lie in [0, 1), got {value}; try for example {name}=0.9")
+    return value
 
 
-def positive_int(value, name):
-    """Return an int of at least 1; 100.0 is refused, as it is in range(100.0)."""
+def positive_int(value, name, *, least=1):
+    """Return an int of at least 1, or least; 100.0 is refused, as it is in range(100.0)."""
     if isinstance(value, bool | np.bool_) or not isinstance(value, int | np.integer):
-        raise TypeError(
-            f"{name} must be a whole number, got {_kind(value, np.array(value, dtype=object))}; "
-            f"use int({name})"
-        )
-    if value < 1:
-        raise ValueError(f"{name} must be at least 1, got {value}; write for example {name}=100")
+        raise TypeError(f"{name} must be a whole number, got {_kind(value)}; use int({name})")
+    if value < least:
+        raise ValueError(f"{name} must be at least {least}, got {value}; write {name}={least}")
     return int(value)
 
 
@@ -163,7 +160,7 @@ def finite(value, x, name="fun"):
     array = np.asarray(value)
     if array.dtype.kind not in "biuf":
         raise TypeError(
-            f"{name} must return real numbers, got {_kind(value, array)} at x={show(x)}; "
+            f"{name} must return real numbers, got {_kind(value)} at x={show(x)}; "
             "check that it ends in return and stays real there"
         )
     bad = ~np.isfinite(array)
@@ -201,9 +198,10 @@ def show(x):
     return np.array2string(array, separator=", ", threshold=8, edgeitems=3)
 
 
-def _kind(value, array):
-    if isinstance(value, np.ndarray | list | tuple) and array.dtype != object:
-        return f"an array of {array.dtype}"
+def _kind(value):
+    """Return what kind of thing value is, in words, and how it begins."""
+    if isinstance(value, np.ndarray):
+        return f"an array of {value.dtype}"
     return f"{type(value).__name__} {str(value)[:40]!r}"
 
 
