@@ -162,7 +162,7 @@ def _page_svg(source: str, panel: Panel, key: str, axes: dict, width: float, hei
     inner = re.sub(r'<style type="text/css">.*?</style>', "", inner, flags=re.S)
     inner = re.sub(r'<g id="[^"]*"', "<g", inner)
     inner = re.sub(r"<!--.*?-->", "", inner, flags=re.S)
-    inner = re.sub(r"-?\d+\.\d{3,}", lambda n: f"{float(n[0]):.2f}".rstrip("0").rstrip("."), inner)
+    inner = re.sub(r"<[^>]*>", lambda tag: re.sub(r"-?\d+\.\d{3,}", _short, tag[0]), inner)
     inner = inner.replace(INK, "currentColor")
     for name, color in COLORS.items():
         inner = inner.replace(color.lower(), f"var(--{name})")
@@ -179,3 +179,8 @@ def _page_svg(source: str, panel: Panel, key: str, axes: dict, width: float, hei
         f'<g class="marks" aria-hidden="true" clip-path="url(#{key})"></g>'
         '<g class="handles"></g></svg>'
     )
+
+
+def _short(found: re.Match) -> str:
+    """Round a coordinate to a hundredth of a point."""
+    return f"{float(found[0]):.2f}".rstrip("0").rstrip(".")

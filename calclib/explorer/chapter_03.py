@@ -11,12 +11,11 @@ from calclib.plotting import COLORS
 from calclib.problems import Problem, bowl, plateau, two_wells, valley
 from calclib.tracing import Let, Orbit, Program, sqrt
 
-STEPS = 50
 TOLERANCE = 1e-6  # gradient norm at which a run has converged
 
 
 def learning_rate_dial() -> Explorer:
-    """Make the explorer of the learning rate: fifty steps of gradient descent on five functions.
+    """Make the explorer of the learning rate: gradient descent on five functions.
 
     Returns
     -------
@@ -30,13 +29,13 @@ def learning_rate_dial() -> Explorer:
     """
     return Explorer(
         "learning-rate-dial",
-        "Learning-rate dial: fifty steps of gradient descent",
-        _on_a_line("Bowl x²", bowl((1.0,)), 5.0, (0.01, 3.0), 0.9, BOWL),
-        _on_a_line("Two wells x² + 10 sin x", two_wells(), 1.5, (0.002, 0.25), 0.02, RUN),
-        _on_a_line("Plateau x² + 5 sin x", plateau(), 5.0, (0.002, 0.5), 0.01, RUN),
-        _on_a_map("Bowl x² + 10y²", bowl(), (5.0, 1.5), (0.002, 0.2), 0.09, LONG_BOWL),
-        _on_a_map("Valley (Rosenbrock)", valley(), (-1.0, 1.0), (0.0001, 0.01), 0.001,
-                  VALLEY),
+        "Learning-rate dial: turn it until the descent breaks",
+        _on_a_line("Bowl x²", bowl((1.0,)), 5.0, (-2.0, 0.3), 0.9, BOWL),
+        _on_a_line("Two wells x² + 10 sin x", two_wells(), 1.5, (-2.7, -0.6), 0.02, WELLS),
+        _on_a_line("Plateau x² + 5 sin x", plateau(), 5.0, (-2.7, -0.3), 0.01, PLATEAU),
+        _on_a_map("Bowl x² + 10y²", bowl(), (5.0, 1.5), (-3.0, -0.7), 0.09, LONG_BOWL),
+        _on_a_map("Valley (Rosenbrock)", valley(), (-1.0, 1.0), (-4.0, -2.0), 0.001,
+                  VALLEY, steps=500),
     )  # fmt: skip
 
 
@@ -57,13 +56,14 @@ def _on_a_line(title, problem: Problem, start, rates, rate, says) -> Scene:
             ("x", "before", "before_that", "k", "value", "excess"),
             lambda x0: (x0, x0 - 1, x0 - 2, 0, *_values(problem, x0, depth)),
             step,
-            steps=STEPS,
+            steps=50,
             until=lambda x: abs(problem.grad(x)) < TOLERANCE,
         ),
         Let("slope", lambda x_last: problem.grad(x_last)),
         Let("gradient", lambda slope: abs(slope)),
         Let("shift", lambda x_last, before_that_last: abs(x_last - before_that_last)),
         *_outcome(curvature),
+        Let("shallow", lambda gradient, x_last: (gradient < TOLERANCE) & (x_last > 2)),
     )
     graph = Panel(
         lambda ax: _draw_graph(ax, problem, title),
@@ -72,19 +72,18 @@ def _on_a_line(title, problem: Problem, start, rates, rate, says) -> Scene:
             Points("x_last", "value_last", "orange", 5.0),
             Handle("x0", "y0", "Start point"),
         ),
-        f"The graph of {title}, the fifty points of the descent joined by a line, "
-        "and the start point.",
+        f"The graph of {title}, the points of the descent joined by a line, and the start point.",
         4.0,
     )
-    (low, high), span = rates, problem.domain[0]
+    rates, span = (10.0 ** rates[0], 10.0 ** rates[1]), problem.domain[0]
     sliders = (
         Slider("x0", "Start x₀", *span, start, step=0.1, form=".1f"),
-        Slider("rate", "Learning rate", low, high, rate, step=0.01, log=True, form="g"),
+        Slider("rate", "Learning rate", *rates, rate, step=0.01, log=True, form="g"),
     )
     return Scene(title, sliders, program, ((graph,), _gauges(rates, curvature)), says)
 
 
-def _on_a_map(title, problem: Problem, start, rates, rate, says) -> Scene:
+def _on_a_map(title, problem: Problem, start, rates, rate, says, steps=50) -> Scene:
     """Descent on a function of two variables, drawn on its level curves."""
     depth = float(problem.fun(problem.minimizers[:, 0]))
     curvature = float(np.linalg.eigvalsh(problem.hess(problem.minimizers[:, 0]))[-1])
@@ -107,7 +106,7 @@ def _on_a_map(title, problem: Problem, start, rates, rate, says) -> Scene:
             lambda x0, y0: (x0, y0, x0 - 1, y0 - 1, x0 - 2, y0 - 2, 0,
                             *_values(problem, (x0, y0), depth)),
             step,
-            steps=STEPS,
+            steps=steps,
             until=lambda x, y: _squared(problem.grad((x, y))) < TOLERANCE**2,
         ),
         Let("gradient", lambda x_last, y_last: sqrt(_squared(problem.grad((x_last, y_last))))),
@@ -119,21 +118,21 @@ def _on_a_map(title, problem: Problem, start, rates, rate, says) -> Scene:
     level_curves = Panel(
         lambda ax: _draw_map(ax, problem, title),
         (
-            Path("x", "y", "orange", 1.4, dots=True),
+            Path("x", "y", "orange", 1.4, dots=steps <= 50),
             Points("x_last", "y_last", "orange", 5.0),
             Handle("x0", "y0", "Start point"),
         ),
-        f"Level curves of {title} with the minimum as a cross, the fifty points of the descent "
+        f"Level curves of {title} with the minimum as a cross, the points of the descent "
         "joined by a line, and the start point.",
         4.0,
     )
-    (low, high), (span_x, span_y) = rates, problem.domain
+    rates, (span_x, span_y) = (10.0 ** rates[0], 10.0 ** rates[1]), problem.domain
     sliders = (
         Slider("x0", "Start x₀", *span_x, start[0], step=0.1, form=".1f"),
         Slider("y0", "Start y₀", *span_y, start[1], step=0.1, form=".1f"),
-        Slider("rate", "Learning rate", low, high, rate, step=0.01, log=True, form="g"),
+        Slider("rate", "Learning rate", *rates, rate, step=0.01, log=True, form="g"),
     )
-    return Scene(title, sliders, program, ((level_curves,), _gauges(rates, curvature)), says)
+    return Scene(title, sliders, program, ((level_curves,), _gauges(rates, curvature, steps)), says)
 
 
 def _values(problem: Problem, x, depth):
@@ -181,24 +180,29 @@ LONG_BOWL = (
     ("", _BOTH + "it converges without a zigzag, slowly along x."),
 )
 
-RUN = (
-    (
-        "settled",
-        "It converges: after {n:.0f} steps the gradient is zero to six decimals, "
-        "at x = {x_last:.4f} with f = {value_last:.4f}.",
-    ),
-    (
-        "cycles",
-        "It never settles: it jumps for ever between {before_last:.3f} and {x_last:.3f}. "
-        "The rate is above 2/λ of this minimum.",
-    ),
-    ("grew", "It moves away: after {n:.0f} steps x is {x_last}, higher than at the start."),
-    (
-        "",
-        "Still moving after {n:.0f} steps: x is {x_last:.4f}, f is {value_last:.4f} and the slope "
-        "{slope:.3f}.",
-    ),
+_SETTLED = (
+    "settled",
+    "It converges: after {n:.0f} steps the gradient is zero to six decimals, at x = {x_last:.4f} "
+    "with f = {value_last:.4f}.",
 )
+_CYCLES = (
+    "cycles",
+    "It never settles: it jumps forever between {before_last:.3f} and {x_last:.3f}. The rate is "
+    "above 2/λ of this minimum.",
+)
+_MOVING = (
+    "",
+    "Still moving after {n:.0f} steps: x is {x_last:.4f}, f is {value_last:.4f} and the slope "
+    "{slope:.3f}.",
+)
+_SHALLOW = (
+    "shallow",
+    "It converges after {n:.0f} steps in the shallow well, at x = {x_last:.4f} with "
+    "f = {value_last:.4f}. The deep well is out of its sight.",
+)
+_GREW = ("grew", "It moves away: after {n:.0f} steps x is {x_last}, higher than at the start.")
+WELLS = (_SHALLOW, _SETTLED, _CYCLES, _MOVING)
+PLATEAU = (_SETTLED, _CYCLES, _GREW, _MOVING)
 
 VALLEY = (
     ("settled", "It converges after {n:.0f} steps at ({x_last:.4f}, {y_last:.4f})."),
@@ -207,7 +211,7 @@ VALLEY = (
         "It diverges: after {n:.0f} steps f is {value_last}. "
         "At the minimum the limit is 2/λ = {limit}.",
     ),
-    ("cycles", "It never settles: it jumps across the valley for ever."),
+    ("cycles", "It never settles: it jumps across the valley forever."),
     (
         "",
         "Still moving after {n:.0f} steps: at ({x_last:.4f}, {y_last:.4f}) f is {value_last}. "
@@ -219,11 +223,11 @@ VALLEY = (
 # --- backdrops --------------------------------------------------------------------------------
 
 
-def _gauges(rates, curvature) -> tuple[Panel, Panel]:
+def _gauges(rates, curvature, steps=50) -> tuple[Panel, Panel]:
     """Loss on a log axis, and the dial with 2/λ marked: the right column of every scene."""
     losses = Panel(
-        _draw_losses,
-        (Path("k", "excess", "orange", 1.6, dots=True),),
+        lambda ax: _draw_losses(ax, steps),
+        (Path("k", "excess", "orange", 1.6, dots=steps <= 50),),
         "Height above the minimum after each step, on a logarithmic axis.",
         2.6,
     )
@@ -256,8 +260,8 @@ def _draw_map(ax, problem, title):
     ax.set(xlim=problem.domain[0], ylim=problem.domain[1], title=title, xlabel="x", ylabel="y")
 
 
-def _draw_losses(ax):
-    ax.set(yscale="log", xlim=(0, STEPS), ylim=(1e-13, 1e7), title="Height above the minimum")
+def _draw_losses(ax, steps):
+    ax.set(yscale="log", xlim=(0, steps), ylim=(1e-13, 1e7), title="Height above the minimum")
     ax.set(xlabel="step")
     ax.set_yticks([1e-12, 1e-6, 1, 1e6], ["10⁻¹²", "10⁻⁶", "1", "10⁶"])
     ax.minorticks_off()
@@ -268,15 +272,13 @@ def _draw_dial(ax, rates, curvature):
     zones = (
         (rates[0], one, "green", "one side"),
         (one, two, "sky", "zigzag"),
-        (two, rates[1], "vermillion", "diverges"),
+        (two, rates[1], "vermillion", "too large"),
     )
     for low, high, color, word in zones:
         ax.axvspan(low, high, color=COLORS[color], alpha=0.3, lw=0)
-        if high > 2.5 * low:
-            ax.text((low * high) ** 0.5, 0.82, word, ha="center", va="center", fontsize=9)
+        if high > 1.9 * low:
+            ax.text((low * high) ** 0.5, 0.85, word, ha="center", va="center", fontsize=8.5)
     ax.set(xscale="log", xlim=rates, ylim=(0, 1), yticks=[], title="Learning rate")
-    ax.set_xticks([rates[0], one, two], [f"{rates[0]:g}", "1/λ ", f" 2/λ = {two:.3g}"])
-    for label, side in zip(ax.get_xticklabels(), ("left", "right", "left"), strict=True):
-        label.set_horizontalalignment(side)
+    ax.set_xticks([rates[0], two], [f"{rates[0]:.1g}", f"2/λ = {two:.3g}"])
     ax.minorticks_off()
     ax.spines["left"].set_visible(False)

@@ -73,10 +73,11 @@ class Slider:
         """Place of a value on the slider: the value itself, or its decimal logarithm."""
         return math.log10(value) if self.log else value
 
-    def values(self, count: int) -> list[float]:
-        """Evenly spread positions of the slider, both ends included, for tests."""
+    def values(self, count: int | None = None) -> list[float]:
+        """List the values that the slider can take: all of them, or `count` spread evenly."""
         low, high = self.position(self.low), self.position(self.high)
-        last = round((high - low) / self.step)
+        last = math.floor((high - low) / self.step + 1e-9)
+        count = last + 1 if count is None else count
         steps = sorted({round(k * last / (count - 1)) for k in range(count)})
         places = [low + k * self.step for k in steps]
         return [10**place if self.log else round(place, 12) for place in places]

@@ -1,0 +1,239 @@
+"""Explorers: three displays from one object, the same picture twice, words that fit the numbers."""
+
+import itertools
+import json
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from calclib import explorer
+from calclib.explorer import Explorer, Panel, Path, Points, Scene, Slider, page
+from calclib.explorer.words import fill, number
+from calclib.tracing import Let, Program
+
+EVERY = [make() for make in explorer.NAMED]
+SCENES = [(each, scene) for each in EVERY for scene in each.scenes]
+every = pytest.mark.parametrize("shown", EVERY, ids=repr)
+every_scene = pytest.mark.parametrize(
+    ("shown", "scene"), SCENES, ids=[f"{e.name}: {s.title}" for e, s in SCENES]
+)
+
+
+def square(**changes):
+    """Make a small scene to break on purpose."""
+    parts = {
+        "title": "square",
+        "sliders": (Slider("x", "x", -1.0, 1.0, 0.5),),
+        "program": Program(("x",), Let("y", lambda x: x * x)),
+        "columns": ((Panel(frame, (Points("x", "y"),), "A parabola."),),),
+        "says": (("", "y is {y:.2f}."),),
+    }
+    return Scene(**{**parts, **changes})
+
+
+def frame(ax):
+    ax.set(xlim=(-1, 1), ylim=(0, 1))
+
+
+@every
+def test_one_object_has_three_displays(shown):
+    bundle = shown._repr_mimebundle_()
+    assert "application/vnd.jupyter.widget-view+json" in bundle
+    assert bundle["text/html"].startswith('<figure class="explorer" role="group" aria-label="')
+    assert bundle["image/png"].startswith(b"\x89PNG")
+    assert bundle["text/plain"] == repr(shown)
+
+
+@every
+def test_drawing_twice_changes_no_byte(shown):
+    again = explorer.NAMED[EVERY.index(shown)]()
+    assert again.html() == shown.html()
+    assert again.png() == shown.png()
+
+
+@every
+def test_the_page_needs_nothing_from_outside(shown):
+    html = shown.html().replace("http://www.w3.org/2000/svg", "")
+    html = html.replace("http://www.w3.org/1999/xlink", "")
+    assert "http" not in html
+    assert "@import" not in html
+    assert not re.search(r"<(link|img|iframe)|\bimport\s*[({'\"]|fetch\(", html)
+
+
+class Tags(HTMLParser):
+    """Collect the tags of a page with their attributes."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.found = []
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        self.found.append((tag, dict(attrs)))
+
+    def all(self, tag, **wanted):
+        wanted = {key.rstrip("_"): value for key, value in wanted.items()}
+        return [a for t, a in self.found if t == tag and wanted.items() <= a.items()]
+
+
+@every
+def test_the_markup_has_what_readers_tools_rely_on(shown):
+    tags = Tags(shown.html())
+    (figure,) = tags.all("figure", class_="explorer", role="group")
+    assert figure["aria-label"]
+    ranges = tags.all("input", type="range")
+    assert len(ranges) == sum(len(scene.sliders) for scene in shown.scenes)
+    for slider in ranges:
+        assert len(tags.all("label", for_=slider["id"])) == 1
+        assert len(tags.all("output", for_=slider["id"])) == 1
+        assert slider["data-lm-suppress-shortcuts"] == "true"
+    says = tags.all("p", class_="explorer-says")
+    assert len(says) == len(shown.scenes)
+    assert all(each["aria-live"] == "polite" for each in says)
+    panels = sum(len(scene.panels) for scene in shown.scenes)
+    assert len(tags.all("g", class_="marks")) == len(tags.all("svg")) == panels
+    assert all(each["aria-label"] for each in tags.all("g", class_="backdrop", role="img"))
+
+
+@every
+def test_ids_are_used_once(shown):
+    ids = [attrs["id"] for _, attrs in Tags(shown.html()).found if "id" in attrs]
+    assert len(ids) == len(set(ids))
+
+
+@every
+def test_colors_follow_the_theme(shown):
+    html = shown.html()
+    backdrops = re.findall(r'<g class="backdrop".*?<clipPath', html, re.S)
+    assert backdrops
+    for backdrop in backdrops:
+        assert "currentColor" in backdrop
+        assert not re.search(r"#000000|stroke: black", backdrop)
+
+
+@every_scene
+def test_every_sentence_can_be_said(shown, scene):
+    heard = set()
+    for values in positions(scene):
+        q = scene.quantities(**values)
+        holds = [not condition or q[condition] for condition, _ in scene.says]
+        heard.add(holds.index(True))
+        assert "undefined" not in scene.sentence(q)
+    assert heard == set(range(len(scene.says)))
+
+
+def positions(scene):
+    """Every position of each slider with the others at rest, and a coarse grid of all of them."""
+    for slider in scene.sliders:
+        yield from ({slider.name: value} for value in slider.values())
+    names = [slider.name for slider in scene.sliders]
+    for values in itertools.product(*(slider.values(5) for slider in scene.sliders)):
+        yield dict(zip(names, values, strict=True))
+
+
+@every_scene
+def test_the_live_and_the_static_display_share_one_program(shown, scene):
+    source = scene.program.javascript()
+    assert source in shown.html()
+    view = shown.children[0]
+    assert source in [each["javascript"] for each in view.scenes]
+    assert json.dumps(view.scenes)
+
+
+@every
+def test_each_live_slider_is_linked_in_the_browser(shown):
+    view = shown.children[0]
+    for k, scene in enumerate(shown.scenes):
+        for slider in scene.sliders:
+            assert getattr(view, f"{slider.name}_{k}") == slider.value
+
+
+def test_a_closing_tag_in_a_label_cannot_end_the_script():
+    scene = square(title="</script><b>", says=(("", "</script> {y}"),))
+    html = Explorer("demo", "</script>", scene).html()
+    assert html.count("</script>") == 1
+
+
+# --- bad parts are refused where they are made ---------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"sliders": ()}, "the program's inputs"),
+        ({"says": (("y", "never"),)}, "must hold always"),
+        ({"says": (("z", "no"), ("", "yes"))}, "does not give 'z'"),
+        ({"columns": ((Panel(frame, (Path("x", "w"),), "alt"),),)}, "names 'w'"),
+    ],
+)
+def test_a_scene_that_names_what_is_not_there_is_refused(change, words):
+    with pytest.raises(ValueError, match=words):
+        square(**change)
+
+
+def test_a_sentence_that_names_no_quantity_is_refused():
+    with pytest.raises(KeyError, match="nowhere"):
+        square(says=(("", "{nowhere}"),))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"value": 2.0}, "value must be in"),
+        ({"step": 0.0}, "step must be above 0"),
+        ({"log": True}, "must begin above 0"),
+    ],
+)
+def test_an_impossible_slider_is_refused(change, words):
+    with pytest.raises(ValueError, match=words):
+        Slider(**{"name": "x", "label": "x", "low": -1.0, "high": 1.0, "value": 0.0, **change})
+
+
+def test_an_explorer_without_a_scene_is_refused():
+    with pytest.raises(ValueError, match="at least one Scene"):
+        Explorer("empty", "Empty")
+
+
+def test_a_second_axes_in_a_panel_is_refused():
+    def twin(ax):
+        frame(ax)
+        ax.twinx()
+
+    scene = square(columns=((Panel(twin, (), "alt"),),))
+    with pytest.raises(ValueError, match="one Axes"):
+        page.static("demo", "Demo", (scene,))
+
+
+# --- numbers in words ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "form", "text"),
+    [
+        (-0.8, ".2f", "−0.80"),
+        (-0.001, ".2f", "0.00"),
+        (0.125, ".2f", "0.13"),
+        (2.5, ".0f", "3"),
+        (0.0, "g", "0"),
+        (0.0123456, "g", "0.0123"),
+        (99950.0, "g", "1.00 × 10⁵"),
+        (99940.0, "g", "99900"),
+        (4.2e-7, "g", "4.20 × 10⁻⁷"),
+        (-1e300, "g", "−1.00 × 10³⁰⁰"),
+        (float("inf"), "g", "infinity"),
+        (float("-inf"), ".2f", "minus infinity"),
+        (float("nan"), "g", "undefined"),
+    ],
+)
+def test_numbers_are_written_for_reading(value, form, text):
+    assert number(value, form) == text
+
+
+def test_an_unknown_form_is_refused():
+    with pytest.raises(ValueError, match="form must be"):
+        number(1.0, "5.3e")
+
+
+def test_a_field_without_a_form_has_three_digits():
+    assert fill("{a} and {a:.1f}", {"a": 1.2345}) == "1.23 and 1.2"

@@ -1,0 +1,124 @@
+"""Rules in plain Python, their formulas and their JavaScript."""
+
+import math
+
+import numpy as np
+import pytest
+import sympy as sp
+
+from calclib import tracing
+from calclib.optimizers import sgd
+from calclib.problems import himmelblau, valley
+from calclib.tracing import Let, Orbit, Program, Sweep, TraceError
+
+x, y, rate = sp.symbols("x y rate", real=True)
+
+
+def test_a_rule_called_with_symbols_is_its_formula():
+    assert tracing.formula(lambda x, rate: x - rate * 2 * x, "x", "rate") == x - 2 * rate * x
+
+
+def test_an_optimizer_traces_to_its_textbook_formula():
+    def next_x(x, rate):
+        rule = sgd(rate)
+        step, _ = rule.update(2 * x, rule.init(x), x)
+        return x + step
+
+    assert sp.expand(tracing.formula(next_x, "x", "rate") - (x - 2 * rate * x)) == 0
+
+
+@pytest.mark.parametrize("problem", [valley(), himmelblau()], ids=lambda p: p.name)
+def test_a_traced_gradient_is_the_derivative_of_the_formula(problem):
+    slopes = tracing.formula(lambda x, y: problem.grad((x, y)), "x", "y")
+    height = problem.fun((x, y))
+    for slope, symbol in zip(slopes, (x, y), strict=True):
+        assert sp.simplify(slope - sp.diff(height, symbol)) == 0
+
+
+def test_latex_is_the_latex_of_the_formula():
+    assert tracing.latex(lambda x: (x**2, x / 3), "x") == r"x^{2},\; \frac{x}{3}"
+
+
+def test_leaves_flatten_arrays_tuples_and_nothing():
+    state = (np.array([[1, 2], [3, 4]]), None, [5, (6,)], sp.Matrix([x, y]))
+    assert tracing.leaves(state) == [1, 2, 3, 4, 5, 6, x, y]
+
+
+def test_an_object_array_of_symbols_goes_through_array_arithmetic():
+    result = tracing.formula(lambda x, y: 2 * np.array([x, y], dtype=object) + 1, "x", "y")
+    assert list(result) == [2 * x + 1, 2 * y + 1]
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        (lambda x: np.sqrt(x), "np.sqrt"),
+        (lambda x: np.exp(x), "np.exp"),
+        (lambda x: np.exp(np.array([x])), "np.exp"),
+        (lambda x: math.sin(x), "math.sin(x)"),
+        (lambda x: 1.0 if x > 0 else 2.0, "comparison x > 0"),
+        (lambda x: max(x, 0), "comparison"),
+        (lambda x: np.maximum(x, 0), "comparison"),
+        (lambda x: x > 0 and x < 1, "comparison"),
+        (lambda x: float(x), "float()"),
+        (lambda x: [1, 2][x], "[1, 2][x]"),
+        (lambda x: "text", "returns str"),
+    ],
+)
+def test_what_cannot_be_traced_is_refused_by_name(rule, words):
+    with pytest.raises(TraceError) as refused:
+        tracing.formula(rule, "x")
+    assert words in str(refused.value)
+    assert any(way in str(refused.value) for way in ("use ", "write ", "return ", "a rule may"))
+
+
+@pytest.mark.parametrize("function", [sp.gamma, sp.erf, sp.Function("foo")])
+def test_a_function_that_javascript_lacks_is_refused_by_name(function):
+    with pytest.raises(TraceError, match=str(function(x)).replace("(", r"\(").replace(")", r"\)")):
+        tracing.javascript(lambda x: function(x), "x")
+
+
+@pytest.mark.parametrize("name", ["while", "q", "2x", "λ", "input", "a-b", "Math"])
+def test_names_that_javascript_cannot_have_are_refused(name):
+    with pytest.raises(ValueError, match="cannot name a quantity"):
+        Program((name,))
+
+
+def test_a_name_used_twice_is_refused():
+    with pytest.raises(ValueError, match="used twice"):
+        Program(("x",), Let("x", lambda x: 2 * x))
+
+
+def test_a_quantity_must_be_defined_before_it_is_read():
+    with pytest.raises(ValueError, match="reads 'z'"):
+        Program(("x",), Let("y", lambda z: z), Let("z", lambda x: x))
+
+
+def test_a_list_cannot_be_read_as_a_number():
+    grid = Sweep("t", (0.0, 1.0), (Let("z", lambda t: t),))
+    with pytest.raises(ValueError, match="reads 'z'"):
+        Program(("x",), grid, Let("w", lambda z: z))
+
+
+def test_missing_inputs_are_named():
+    with pytest.raises(ValueError, match=r"\['x', 'y'\]"):
+        Program(("x", "y"))(x=1.0)
+
+
+def test_shared_parts_are_computed_once():
+    source = tracing.javascript(lambda x: ((x + 1) ** 2, (x + 1) ** 3, sp.sin(x + 1)), "x")
+    assert source.count("x + 1") == 1
+
+
+def test_floats_are_printed_in_full():
+    assert repr(0.1 + 0.2) in tracing.javascript(lambda x: x + (0.1 + 0.2), "x")
+
+
+def test_an_orbit_stops_at_its_bound_its_condition_or_its_last_step():
+    def steps(x0, **options):
+        orbit = Orbit(("x",), lambda x0: x0, lambda x: 10 * x, steps=5, **options)
+        return Program(("x0",), orbit)(x0=x0)["n"]
+
+    assert steps(1.0) == 5
+    assert steps(1.0, bound=50.0) == 2
+    assert steps(1.0, until=lambda x: x >= 1000) == 3
