@@ -163,7 +163,7 @@ def minimize(
         Stop when the Euclidean length of the gradient is at most this, in units of fun over units
         of x. With 0 a run only stops where the gradient is exactly zero.
     diverge_at : float, default 1e10
-        Stop when the length of x is above this times max(1, length of x0), in units of x.
+        Stop when the Euclidean length of x is above this, in units of x.
     callback : callable, optional
         Called as ``callback(k, x, value, g)`` at the start, k = 0, and after every step.
 
@@ -251,7 +251,7 @@ def minimize_many(
     -----
     Every run gives what `minimize` gives from its start, up to the rounding of `fun` and `grad`.
     A run that has stopped stays where it is while the others go on; its point is still part of
-    every call.
+    every call. The result keeps the path: (steps + 1) n k numbers.
 
     Examples
     --------
@@ -363,13 +363,12 @@ def _descend(fun, x, optimizer, grad, max_steps, tol, diverge_at, callback):
 
     with np.errstate(all="ignore"):
         value, g = fun(x), grad(x)
-        _check_start(x, value, g)
+        _check_start(x, value, g, diverge_at)
         norm = _length(g)
-        limit = diverge_at * np.maximum(1.0, _length(x))
         state = optimizer.init(x)
         nit = np.zeros(runs, dtype=int)
         lost = np.zeros(runs, dtype=bool)  # fun or its gradient not finite at the next point
-        far = np.zeros(runs, dtype=bool)  # x beyond the limit
+        far = np.zeros(runs, dtype=bool)  # x beyond diverge_at
         path, values, norms = [x], [value], [norm]
         _report(callback, 0, x, value, g)
 
@@ -378,13 +377,18 @@ def _descend(fun, x, optimizer, grad, max_steps, tol, diverge_at, callback):
             if not running.any():
                 break
             step, state = optimizer.update(g, state, x)
+            if np.shape(step) != x.shape:
+                raise ValueError(
+                    f"the step must have the shape of x, {x.shape}, got {np.shape(step)}; several "
+                    "learning rates need several columns: minimize_many"
+                )
             x, value, g, moved = _advance(fun, grad, x, value, g, x + step, running)
             if not moved.any():
                 lost |= running
                 break
             norm = _length(g)
             lost |= running & ~moved
-            far |= moved & (_length(x) > limit)
+            far |= moved & (_length(x) > diverge_at)
             nit += moved
             path.append(x)
             values.append(value)
@@ -439,15 +443,22 @@ class _Counted:
         self.calls += 1
         expected = x.shape if self.name == "grad" else x.shape[1:]
         try:
-            out = self.function(x.copy() if x.ndim else float(x))
-        except OverflowError:  # plain Python numbers raise where arrays give inf
+            out = np.array(self.function(x.copy() if x.ndim else float(x)))
+        except (ArithmeticError, ValueError) as error:  # as math.log(-1.0) and 1 / 0.0 raise
+            if self.calls == 1:
+                raise ValueError(
+                    f"{self.name} could not be evaluated at the start {_validate.show(x)}: "
+                    f"{error}; start where {self.name} is defined, or mend it"
+                ) from error
             return np.full(expected, np.nan)
-        if out is None:
-            raise TypeError(f"{self.name} gave None; does it end with return?")
-        out = np.array(out, dtype=float)
+        if out.dtype.kind not in "biuf":
+            raise TypeError(
+                f"{self.name} must return real numbers, got {out.dtype} at x={_validate.show(x)}; "
+                "check that it ends in return and stays real there"
+            )
         if out.shape != expected:
             raise ValueError(_shape_message(self.name, x.shape, out.shape))
-        return out
+        return out.astype(float)
 
 
 def _shape_message(name, x, got):
@@ -500,8 +511,13 @@ def _report(callback, k, x, value, g):
         callback(k, _plain(x), _plain(value), _plain(g))
 
 
-def _check_start(x, value, g):
+def _check_start(x, value, g, diverge_at):
     """Refuse a start where the function or its gradient is not finite, and name it."""
+    if np.max(_length(x)) > diverge_at:
+        raise ValueError(
+            f"the start must not be beyond diverge_at = {diverge_at:g}, got a length of "
+            f"{np.max(_length(x)):.2g}; raise diverge_at, or measure x in larger units"
+        )
     for name, bad in (("fun", ~np.isfinite(value)), ("the gradient", ~np.isfinite(_length(g)))):
         if np.any(bad):
             point = x[:, np.argmax(bad)] if np.ndim(bad) else x
@@ -526,8 +542,8 @@ def _message(status, nit, norm, length, lost, tol, diverge_at):
         )
     if lost:
         return (
-            f"Diverged after {after}: at the next point fun or its gradient is not finite, so the "
-            "path ends before it. Try a smaller learning rate, or a start farther from the edge."
+            f"Diverged after {after}: fun or its gradient is not finite at the next point, so the "
+            "path ends before it. Try a smaller learning rate, or another start."
         )
     return (
         f"Diverged after {after}: the length of x, {length:.2g}, is beyond diverge_at = "

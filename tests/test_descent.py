@@ -1,0 +1,749 @@
+"""Facts about calclib.descent: results, stopping, divergence, batches, refusals, the numbers."""
+
+import dataclasses
+import math
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from calclib import problems, schedules
+from calclib.descent import DescentResult, gradient_descent, minimize, minimize_many
+from calclib.optimizers import sgd
+
+
+def square(x):
+    return x**2
+
+
+def twice(x):
+    return 2 * x
+
+
+def squares(x):
+    """x^2 of one coordinate or the sum of several, for a point or for columns."""
+    return (x**2).sum(axis=0)
+
+
+def on_square(rate, **options):
+    """Gradient descent on x^2 from 5, with the exact gradient."""
+    return gradient_descent(square, 5.0, learning_rate=rate, grad=twice, **options)
+
+
+# The numbers of the book
+
+
+def test_twenty_steps_shrink_5_to_0_0576():
+    result = on_square(0.1, max_steps=20)
+    assert result.x == pytest.approx(5 * 0.8**20, rel=1e-12)
+    assert round(result.x, 4) == 0.0576
+
+
+def test_52_steps_until_four_decimals_show_zero():
+    path = on_square(0.1, max_steps=60).path
+    assert [f"{x:.4f}" for x in path].index("0.0000") == 52
+
+
+@pytest.mark.parametrize(
+    ("rate", "after_50"),
+    [(0.1, 5 * 0.8**50), (0.5, 0.0), (0.9, 5 * 0.8**50), (1.0, 5.0), (1.05, 5 * 1.1**50)],
+)
+def test_fifty_steps_multiply_by_one_minus_two_rates_each(rate, after_50):
+    result = on_square(rate, max_steps=50, tol=0)
+    assert result.x == pytest.approx(after_50, rel=1e-10, abs=0)
+    np.testing.assert_allclose(result.path, 5 * (1 - 2 * rate) ** np.arange(result.nit + 1))
+
+
+def test_regimes_on_x_squared():
+    assert (np.diff(on_square(0.1, max_steps=50).path) < 0).all()  # monotone
+    assert on_square(0.5, max_steps=50).nit == 1  # one step
+    zigzag = on_square(0.9, max_steps=50).path
+    assert (zigzag[:-1] * zigzag[1:] < 0).all()  # changes sides every time
+    assert set(on_square(1.0, max_steps=50).path) == {5.0, -5.0}  # period two
+    assert abs(on_square(1.05, max_steps=50).x) == pytest.approx(586.954, abs=5e-4)
+
+
+def test_starts_beside_the_ridge_part_ways():
+    problem = problems.two_wells()
+    result = minimize_many(problem.fun, [[1.97, 1.98]], sgd(0.05), grad=problem.grad)
+    assert result.success.all()
+    np.testing.assert_allclose(result.x, [[-1.3064, 3.8375]], atol=5e-5)
+    np.testing.assert_allclose(result.fun, [-7.9458, 8.3156], atol=5e-5)
+
+
+def test_a_rate_above_two_over_the_curvature_locks_into_a_two_cycle():
+    problem = problems.two_wells()
+    curvature = problem.hess(problem.minimizers[0, 0])
+    assert 2 / curvature == pytest.approx(0.172, abs=5e-4)
+    locked = gradient_descent(problem.fun, -3.0, learning_rate=0.2, grad=problem.grad)
+    assert locked.status == "max_steps"
+    assert locked.path[-1] == pytest.approx(locked.path[-3], abs=1e-9)
+    assert abs(locked.path[-1] - locked.path[-2]) > 0.5
+    settled = gradient_descent(problem.fun, -3.0, learning_rate=0.16, grad=problem.grad)
+    assert settled.x == pytest.approx(problem.minimizers[0, 0], abs=1e-6)
+
+
+def test_plateau_holds_a_small_rate_back():
+    problem = problems.plateau()
+    result = gradient_descent(problem.fun, 5.0, learning_rate=0.01, grad=problem.grad)
+    assert result.path[100] == pytest.approx(2.638, abs=5e-4)
+    assert result.x == pytest.approx(-1.110511, abs=1e-6)
+    assert result.fun == pytest.approx(-3.246394, abs=5e-7)
+    # A loop that stops at the first step shorter than 1e-6 stops after 377 of them. That step
+    # starts where the gradient is first shorter than 1e-6 / rate, which is after 376.
+    short = np.abs(np.diff(result.path)) < 1e-6
+    assert short.argmax() + 1 == 377
+    looser = gradient_descent(problem.fun, 5.0, learning_rate=0.01, grad=problem.grad, tol=1e-4)
+    assert looser.nit == 376
+
+
+def test_shifted_bowl_has_its_minimum_at_minus_1_and_minus_three_halves():
+    def fun(p):
+        return p[0] ** 2 + p[1] ** 2 + 2 * p[0] + 3 * p[1] + 5
+
+    result = gradient_descent(fun, [0.0, 0.0], learning_rate=0.1)
+    assert result.success
+    np.testing.assert_allclose(result.x, [-1, -1.5], atol=1e-6)
+    assert result.fun == pytest.approx(1.75)
+
+
+class Line:
+    """Least squares for the points (1, 2), (2, 2.5), (3, 3.5), theta = (intercept, slope)."""
+
+    A = np.array([[1.0, 1.0], [1.0, 2.0], [1.0, 3.0]])
+    y = np.array([2.0, 2.5, 3.5])
+    hess = A.T @ A / 3  # of the loss with 1 / 2m
+
+    @classmethod
+    def loss(cls, theta):
+        return ((cls.A @ theta - cls.y) ** 2).sum() / 6
+
+    @classmethod
+    def grad(cls, theta):
+        return cls.A.T @ (cls.A @ theta - cls.y) / 3
+
+
+def test_linear_regression_from_scratch_finds_seven_sixths_and_three_quarters():
+    np.testing.assert_allclose(np.linalg.eigvalsh(Line.hess), [0.1202, 5.5465], atol=5e-5)
+    assert np.linalg.cond(Line.hess) == pytest.approx(46.1, abs=0.05)
+    result = gradient_descent(Line.loss, [0.0, 0.0], learning_rate=0.3, grad=Line.grad)
+    assert result.success
+    np.testing.assert_allclose(result.x, [7 / 6, 3 / 4], atol=1e-4)
+
+
+def test_the_largest_stable_rate_of_the_regression_is_two_over_its_largest_eigenvalue():
+    limit = 2 / np.linalg.eigvalsh(Line.hess)[-1]
+    assert limit == pytest.approx(0.3606, abs=5e-5)
+    options = {"grad": Line.grad, "max_steps": 5000}
+    below = gradient_descent(Line.loss, [0.0, 0.0], learning_rate=0.99 * limit, **options)
+    above = gradient_descent(Line.loss, [0.0, 0.0], learning_rate=1.01 * limit, **options)
+    assert (below.status, above.status) == ("converged", "diverged")
+
+
+def test_bowl_shrinks_by_0_818_at_its_best_rate_and_never_settles_at_its_limit():
+    problem = problems.bowl()
+    best = gradient_descent(problem.fun, [5, 1], learning_rate=2 / 22, grad=problem.grad)
+    sizes = np.linalg.norm(best.path, axis=1)
+    np.testing.assert_allclose(sizes[1:] / sizes[:-1], 9 / 11, rtol=1e-9)
+    limit = gradient_descent(problem.fun, [5, 1], learning_rate=0.1, grad=problem.grad)
+    assert limit.status == "max_steps"
+    assert np.abs(limit.path[:, 1]) == pytest.approx(1.0)
+    options = {"grad": problem.grad, "max_steps": 5000}
+    above = gradient_descent(problem.fun, [5, 1], learning_rate=0.101, **options)
+    assert above.status == "diverged"
+
+
+def test_descent_leaves_the_saddle_and_is_beyond_1000_at_step_143():
+    problem = problems.saddle()
+    result = gradient_descent(problem.fun, [1, 1], learning_rate=0.1, grad=problem.grad)
+    sizes = np.linalg.norm(result.path, axis=1)
+    assert np.argmax(sizes > 1000) == 143
+    np.testing.assert_allclose(result.x / sizes[-1], [0.851, 0.526], atol=5e-4)
+    assert result.status == "diverged"
+    assert result.fun < 0
+
+
+def test_valley_is_slow_at_1e_3_and_diverges_at_1e_2_by_step_6():
+    problem = problems.valley()
+    options = {"grad": problem.grad, "max_steps": 10_000}
+    slow = gradient_descent(problem.fun, [-1, 1], learning_rate=1e-3, **options)
+    assert slow.status == "max_steps"
+    np.testing.assert_allclose(slow.x, [0.9925, 0.9850], atol=5e-5)
+    wild = gradient_descent(problem.fun, [-1, 1], learning_rate=1e-2, **options)
+    assert wild.status == "diverged"
+    assert wild.nit == 6
+
+
+def test_momentum_wins_the_valley_race():
+    problem = problems.valley()
+    optimizer = sgd(1e-3, momentum=0.9)
+    result = minimize(problem.fun, [-1, 1], optimizer, grad=problem.grad, max_steps=2000)
+    assert result.nit == 2000
+    assert round(result.fun, 9) == 9e-9
+
+
+def test_x_to_the_fourth_from_5_diverges_instead_of_converging_at_minus_1_9e13():
+    result = gradient_descent(lambda x: x**4, 5.0, learning_rate=0.1, grad=lambda x: 4 * x**3)
+    assert result.status == "diverged"
+    assert result.x == pytest.approx(-1.93e13, rel=1e-3)
+
+
+def test_a_tiny_rate_does_not_pass_for_convergence():
+    result = on_square(1e-8, max_steps=1000)
+    assert result.status == "max_steps"
+    assert not result.success
+
+
+# The result
+
+
+RUNS = {
+    "float": lambda: on_square(0.1),
+    "one coordinate": lambda: gradient_descent(squares, [5.0], learning_rate=0.1),
+    "diverged": lambda: on_square(1.5),
+    "stopped": lambda: on_square(0.1, max_steps=7),
+    "two coordinates": lambda: minimize(
+        problems.bowl().fun, [5.0, 1.0], sgd(0.05, momentum=0.5), grad=problems.bowl().grad
+    ),
+    "many": lambda: minimize_many(
+        squares, [[5.0, 1.0, 0.0], [1.0, 2.0, 0.0]], sgd, learning_rates=[0.1, 1.5, 0.3]
+    ),
+    "at the edge": lambda: gradient_descent(
+        lambda x: x - np.log(x), 1.7, learning_rate=8.0, grad=lambda x: 1 - 1 / x
+    ),
+}
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_the_result_is_the_end_of_the_path(name):
+    result = RUNS[name]()
+    np.testing.assert_array_equal(result.path[-1], result.x)
+    np.testing.assert_array_equal(result.values[-1], result.fun)
+    assert len(result.path) == len(result.values) == len(result.grad_norms)
+    assert len(result.path) == np.max(result.nit) + 1
+    length = np.abs(result.grad) if np.ndim(result.x) == 0 else np.linalg.norm(result.grad, axis=0)
+    np.testing.assert_allclose(result.grad_norms[-1], length, rtol=1e-15)
+    for array in (result.path, result.values, result.grad_norms, result.grad):
+        assert np.isfinite(array).all()
+
+
+def test_shapes_of_a_plain_number_a_vector_and_columns():
+    number = on_square(0.1, max_steps=3)
+    assert (number.path.shape, number.values.shape, number.grad_norms.shape) == ((4,), (4,), (4,))
+    assert type(number.x) is type(number.fun) is type(number.grad) is float
+    assert type(number.nit) is int
+    assert type(number.status) is type(number.message) is str
+    assert number.success is False
+
+    vector = gradient_descent(squares, [5.0, 1.0], learning_rate=0.1, max_steps=3)
+    assert (vector.path.shape, vector.values.shape, vector.x.shape) == ((4, 2), (4,), (2,))
+    assert type(vector.fun) is float
+
+    many = minimize_many(squares, np.ones((2, 5)), sgd(0.1), max_steps=3)
+    assert (many.path.shape, many.values.shape, many.x.shape) == ((4, 2, 5), (4, 5), (2, 5))
+    assert many.status.shape == many.nit.shape == many.success.shape == many.fun.shape == (5,)
+    assert len(many.message) == 5
+
+
+def test_every_step_is_minus_rate_times_gradient():
+    problem = problems.two_wells()
+    path = gradient_descent(problem.fun, 3.0, learning_rate=0.03, grad=problem.grad).path
+    expected = [x - 0.03 * problem.grad(x) for x in path[:-1]]
+    np.testing.assert_allclose(path[1:], expected, rtol=1e-15)
+
+
+def test_a_plain_number_calls_the_functions_with_plain_numbers():
+    seen = set()
+
+    def fun(x):
+        seen.add(type(x))
+        return x * x
+
+    def grad(x):
+        seen.add(type(x))
+        return 2 * x
+
+    gradient_descent(fun, 5, learning_rate=0.1, grad=grad)
+    assert seen == {float}
+
+
+def test_calls_are_counted():
+    count = {"fun": 0, "grad": 0}
+
+    def fun(x):
+        count["fun"] += 1
+        return x @ x
+
+    def grad(x):
+        count["grad"] += 1
+        return 2 * x
+
+    result = gradient_descent(fun, [5.0, 1.0], learning_rate=0.1, grad=grad, max_steps=9)
+    assert (result.nfev, result.njev) == (count["fun"], count["grad"]) == (10, 10)
+    count["fun"] = 0
+    result = gradient_descent(fun, [5.0, 1.0], learning_rate=0.1, max_steps=9)
+    assert result.nfev == count["fun"] > 40  # central differences: more than 4 for each gradient
+    assert result.njev == 10
+
+
+def test_numerical_gradient_is_the_default():
+    problem = problems.valley()
+    optimizer = sgd(1e-3, momentum=0.9)
+    exact = minimize(problem.fun, [-1, 1], optimizer, grad=problem.grad, max_steps=200)
+    numerical = minimize(problem.fun, [-1, 1], optimizer, max_steps=200)
+    np.testing.assert_allclose(numerical.path, exact.path, atol=1e-6)
+
+
+def test_gradient_descent_is_minimize_with_sgd():
+    problem = problems.bowl()
+    short = gradient_descent(problem.fun, [5, 1], learning_rate=0.05, grad=problem.grad)
+    long = minimize(problem.fun, [5, 1], sgd(0.05), grad=problem.grad)
+    np.testing.assert_array_equal(short.path, long.path)
+    assert short.optimizer.name == "sgd(0.05)"
+
+
+def test_a_schedule_sets_the_rate_of_each_step():
+    schedule = schedules.linear(0.4, steps=4)
+    path = on_square(schedule, max_steps=4).path
+    factors = [1 - 2 * schedule(k) for k in range(4)]
+    np.testing.assert_allclose(path, 5 * np.cumprod([1, *factors]))
+
+
+def test_callback_sees_the_start_and_every_step():
+    seen = []
+    result = on_square(0.1, max_steps=3, callback=lambda *what: seen.append(what))
+    assert [k for k, *_ in seen] == [0, 1, 2, 3]
+    assert [x for _, x, _, _ in seen] == result.path.tolist()
+    assert [value for _, _, value, _ in seen] == result.values.tolist()
+    assert [g for *_, g in seen] == [2 * x for x in result.path]
+
+
+def test_a_result_is_frozen_and_short():
+    result = on_square(0.1, max_steps=20)
+    assert repr(result) == "DescentResult(not converged after 20 steps, x=0.05765, fun=0.003323)"
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        result.x = 0.0
+    long = gradient_descent(squares, np.arange(6.0), learning_rate=0.5, grad=twice)
+    assert repr(long) == "DescentResult(converged after 1 step, x=[0, 0, 0, 0, ...], fun=0)"
+    assert repr(RUNS["many"]()) == "DescentResult(3 runs: 2 converged, 1 diverged)"
+
+
+# Stopping
+
+
+def test_stopping_is_by_the_length_of_the_gradient():
+    result = on_square(0.1, tol=1e-3)
+    assert result.status == "converged"
+    assert result.grad_norms[-1] <= 1e-3 < result.grad_norms[-2]
+
+
+def test_a_start_at_a_flat_point_takes_no_step():
+    result = gradient_descent(square, 0.0, learning_rate=0.1, grad=twice)
+    assert (result.status, result.nit) == ("converged", 0)
+    np.testing.assert_array_equal(result.path, [0.0])
+
+
+def test_tolerance_zero_stops_at_an_exact_zero_only():
+    assert on_square(0.5, tol=0).nit == 1
+    assert on_square(0.1, tol=0, max_steps=50).status == "max_steps"
+
+
+def test_the_last_step_counts():
+    steps = on_square(0.1).nit
+    assert on_square(0.1, max_steps=steps).status == "converged"
+    assert on_square(0.1, max_steps=steps - 1).status == "max_steps"
+
+
+@pytest.mark.parametrize(
+    ("rate", "options", "words"),
+    [
+        (0.1, {}, ["Converged after 73 steps", "at most tol = 1e-06", "Hessian"]),
+        (0.1, {"max_steps": 9}, ["max_steps after 9 steps", "above tol = 1e-06", "more steps"]),
+        (1.5, {}, ["Diverged after 31 steps", "beyond diverge_at = 1e+10", "smaller learning"]),
+        (1.5, {"diverge_at": 9}, ["Diverged after 1 step:", "the length of x, 10,"]),
+    ],
+)
+def test_the_message_says_which_test_fired_and_what_to_try(rate, options, words):
+    message = on_square(rate, **options).message
+    for word in words:
+        assert word in message
+    assert message.endswith(".")
+
+
+# Divergence
+
+
+@pytest.mark.parametrize("power", [2, 4, 10, 100])
+def test_divergence_gives_no_warning_and_a_finite_result(power):
+    """Plain Python numbers raise OverflowError, arrays warn and give inf; neither gets out."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        number = gradient_descent(
+            lambda x: x**power, 5.0, learning_rate=3.0, grad=lambda x: power * x ** (power - 1)
+        )
+        columns = minimize_many(
+            lambda x: np.exp(x[0] ** power),
+            [[1.05, 0.0]],
+            sgd(1e4),
+            grad=lambda x: power * x ** (power - 1) * np.exp(x**power),
+        )
+    assert number.status == "diverged"
+    assert columns.status.tolist() == ["diverged", "converged"]
+    for result in (number, columns):
+        assert np.isfinite(result.path).all()
+        assert np.isfinite(result.values).all()
+
+
+def test_a_run_ends_at_the_first_point_beyond_diverge_at():
+    sizes = np.abs(on_square(1.5, diverge_at=100).path)  # doubles at every step
+    assert sizes.tolist() == [5, 10, 20, 40, 80, 160]
+
+
+def test_a_start_beyond_diverge_at_is_refused():
+    with pytest.raises(ValueError, match="raise diverge_at"):
+        on_square(0.1, diverge_at=4)
+    far = gradient_descent(square, 1e12, learning_rate=0.4, grad=twice, diverge_at=1e13)
+    assert far.status == "converged"
+
+
+def test_a_step_over_the_edge_of_the_domain_ends_before_it():
+    for log in (np.log, math.log):  # one gives NaN there, the other raises
+        result = gradient_descent(
+            lambda x, log=log: x - log(x), 1.7, learning_rate=8.0, grad=lambda x: 1 - 1 / x
+        )
+        assert result.status == "diverged"
+        assert "not finite at the next point" in result.message
+        assert result.path.tolist() == [1.7]
+        assert result.nit == 0
+
+
+def test_a_step_over_the_edge_with_the_numerical_gradient_ends_before_it():
+    result = gradient_descent(lambda x: x - np.log(x), 1.7, learning_rate=8.0)
+    assert result.status == "diverged"
+    assert result.path.tolist() == [1.7]
+
+
+def test_an_infinite_gradient_ends_before_it():
+    result = gradient_descent(
+        lambda x: x**2, 1.0, learning_rate=0.5, grad=lambda x: np.inf if x == 0 else 2 * x
+    )
+    assert result.status == "diverged"
+    assert result.x == 1.0
+
+
+# Many runs at once
+
+SETUPS = {
+    "plain": sgd(0.01),
+    "momentum": sgd(0.01, momentum=0.9),
+    "nesterov": sgd(0.01, momentum=0.9, nesterov=True),
+    "schedule": sgd(schedules.cosine(0.01, steps=300), momentum=0.5),
+}
+FAMILY = {
+    "bowl": problems.bowl(),
+    "two wells": problems.two_wells(),
+    "himmelblau": problems.himmelblau(),
+    "saddle": problems.saddle(),
+    "valley": problems.valley(),  # diverges from most starts at this rate
+}
+
+
+def starts_for(problem, k=6):
+    rng = np.random.default_rng(1)
+    low, high = np.transpose(problem.domain)[:, :, np.newaxis]
+    return rng.uniform(low, high, (len(problem.variables), k))
+
+
+@pytest.mark.parametrize("exact", [True, False])
+@pytest.mark.parametrize("setup", SETUPS)
+@pytest.mark.parametrize("name", FAMILY)
+def test_many_runs_are_the_single_runs(name, setup, exact):
+    problem, optimizer = FAMILY[name], SETUPS[setup]
+    options = {"grad": problem.grad if exact else None, "max_steps": 300 if exact else 40}
+    tol = 1e-12 if exact else 1e-9  # central differences magnify the rounding of fun
+    starts = starts_for(problem)
+    many = minimize_many(problem.fun, starts, optimizer, **options)
+    for j, start in enumerate(starts.T):
+        one = minimize(problem.fun, start, optimizer, **options)
+        run = many.run(j)
+        assert (run.status, run.nit) == (one.status, one.nit)
+        for got, expected in (
+            (run.path, one.path),
+            (run.values, one.values),
+            (run.grad_norms, one.grad_norms),
+            (run.x, one.x),
+            (run.grad, one.grad),
+        ):
+            assert got.shape == expected.shape
+            np.testing.assert_allclose(got, expected, rtol=tol, atol=tol)
+        if one.status != "diverged":
+            assert run.message == one.message
+
+
+def test_one_start_and_many_rates_are_the_single_runs():
+    rates = np.array([0.1, 0.5, 0.9, 1.0, 1.05])
+    many = minimize_many(squares, [[5.0]], sgd, learning_rates=rates, grad=twice, max_steps=50)
+    for j, rate in enumerate(rates):
+        one = gradient_descent(squares, [5.0], learning_rate=rate, grad=twice, max_steps=50)
+        np.testing.assert_array_equal(many.run(j).path, one.path)
+        assert many.status[j] == one.status
+
+
+def test_starts_and_rates_go_together_in_any_rule():
+    starts, rates = [[5.0, -3.0]], [0.1, 0.3]
+    many = minimize_many(
+        squares, starts, lambda rate: sgd(rate, momentum=0.5), learning_rates=rates, grad=twice
+    )
+    for j in range(2):
+        one = minimize(squares, [starts[0][j]], sgd(rates[j], momentum=0.5), grad=twice)
+        np.testing.assert_array_equal(many.run(j).path, one.path)
+
+
+def test_runs_stop_on_their_own_and_stay_where_they_are():
+    result = minimize_many(
+        squares, [[5.0]], sgd, learning_rates=[0.5, 0.1, 1.0, 1.5], grad=twice, max_steps=100
+    )
+    assert result.status.tolist() == ["converged", "converged", "max_steps", "diverged"]
+    assert result.nit[0] == 1
+    for j, steps in enumerate(result.nit):
+        assert (result.path[steps:, :, j] == result.x[:, j]).all()
+        assert (result.values[steps:, j] == result.fun[j]).all()
+        assert (result.grad_norms[steps:, j] == result.grad_norms[-1, j]).all()
+
+
+def test_the_loop_ends_when_the_last_run_stops():
+    result = minimize_many(squares, [[5.0, 1.0]], sgd(0.1), grad=twice, max_steps=10_000)
+    assert len(result.path) == result.nit.max() + 1 < 100
+
+
+def test_every_run_lost_at_once_ends_the_loop():
+    result = minimize_many(
+        lambda x: (x - np.log(x))[0], [[1.7, 1.8]], sgd(9.0), grad=lambda x: 1 - 1 / x
+    )
+    assert result.status.tolist() == ["diverged", "diverged"]
+    assert result.path.shape == (1, 1, 2)
+
+
+def test_a_single_result_has_no_runs():
+    with pytest.raises(ValueError, match="single run"):
+        on_square(0.1).run(0)
+
+
+# Bad input, line by line
+
+
+@pytest.mark.parametrize(
+    ("x0", "error", "words"),
+    [
+        (np.ones((3, 1)), ValueError, r"x0 .*got \(3, 1\); use x0\.ravel\(\).*minimize_many"),
+        (np.ones((2, 5)), ValueError, r"x0 .*got \(2, 5\).*minimize_many"),
+        (["a", "b"], TypeError, "x0 must hold real numbers"),
+        ("5", TypeError, "x0 must hold real numbers"),
+        (None, TypeError, "x0 must hold real numbers"),
+        ([1.0, 2.0j], TypeError, "x0 must hold real numbers"),
+        ([1.0, np.nan], ValueError, r"x0 must be finite, got nan at index \[1\]"),
+        (np.inf, ValueError, "x0 must be finite, got inf"),
+        ([], ValueError, "x0 must not be empty"),
+        ([[1.0], [1.0, 2.0]], ValueError, "x0 must be a number or a rectangular array"),
+    ],
+)
+def test_a_bad_start_is_refused(x0, error, words):
+    with pytest.raises(error, match=words):
+        gradient_descent(squares, x0, learning_rate=0.1)
+
+
+@pytest.mark.parametrize(
+    ("starts", "error", "words"),
+    [
+        ([1.0, 2.0], ValueError, r"starts .*shape \(n, k\).*minimize for a single start"),
+        (5.0, ValueError, r"shape \(n, k\)"),
+        (np.ones((2, 3, 4)), ValueError, r"got shape \(2, 3, 4\)"),
+        (np.ones((2, 0)), ValueError, "must not be empty"),
+        ([[1.0, np.nan]], ValueError, "starts must be finite"),
+        ([["a"]], TypeError, "starts must hold real numbers"),
+    ],
+)
+def test_bad_starts_are_refused(starts, error, words):
+    with pytest.raises(error, match=words):
+        minimize_many(squares, starts, sgd(0.1))
+
+
+@pytest.mark.parametrize("grad", [None, twice])
+@pytest.mark.parametrize("x0", [[1.0, 2.0], [1.0]])
+def test_a_vector_function_is_sent_to_jacobian(x0, grad):
+    with pytest.raises(ValueError, match=r"single number .* got shape .*numerical\.jacobian"):
+        gradient_descent(lambda x: x**2, x0, learning_rate=0.1, grad=grad)
+
+
+def test_a_function_that_is_not_written_for_columns_is_told_how():
+    with pytest.raises(ValueError, match=r"columns of shape \(2, 3\) to shape \(3,\), got \(\)"):
+        minimize_many(lambda x: (x**2).sum(), np.ones((2, 3)), sgd(0.1))
+
+
+@pytest.mark.parametrize(
+    ("fun", "x0", "words"),
+    [
+        (lambda x: 1 / np.float64(x), 0.0, "fun is not finite at the start 0.0"),
+        (lambda x: 1 / x, 0.0, "fun could not be evaluated at the start 0.0"),
+        (np.log, -2.0, "fun is not finite at the start -2.0"),
+        (math.log, -2.0, "fun could not be evaluated at the start -2.0"),
+        (np.log, 1e-9, "gradient is not finite at the start 1e-09"),  # beside the point
+        (lambda x: np.log(x).sum(), [1.0, -3.0], r"fun is not finite at the start \[ ?1\., -3\.\]"),
+    ],
+)
+def test_a_function_that_is_not_finite_at_or_beside_the_start_names_the_point(fun, x0, words):
+    with pytest.raises(ValueError, match=words):
+        gradient_descent(fun, x0, learning_rate=0.1)
+
+
+def test_among_many_starts_the_bad_one_is_named():
+    with pytest.raises(ValueError, match=r"fun is not finite at the start \[-3\.\]"):
+        minimize_many(lambda x: np.log(x)[0], [[1.0, -3.0]], sgd(0.1))
+
+
+def test_a_gradient_that_is_not_finite_at_the_start_names_the_point():
+    with pytest.raises(ValueError, match=r"the gradient is not finite at the start 0\.0"):
+        gradient_descent(abs, 0.0, learning_rate=0.1, grad=lambda x: np.nan)
+
+
+@pytest.mark.parametrize("grad", [lambda x: 1.0, lambda x: x[:1], lambda x: x[:, np.newaxis]])
+def test_a_gradient_of_another_shape_is_refused(grad):
+    with pytest.raises(ValueError, match=r"grad must give the shape of x, \(2,\), got"):
+        gradient_descent(squares, [1.0, 2.0], learning_rate=0.1, grad=grad)
+
+
+@pytest.mark.parametrize("value", [None, "1", 1j, {}])
+def test_a_function_that_gives_no_real_number_is_refused(value):
+    with pytest.raises(TypeError, match="fun must return real numbers"):
+        gradient_descent(lambda x: value, 1.0, learning_rate=0.1, grad=twice)
+    with pytest.raises(TypeError, match="grad must return real numbers"):
+        gradient_descent(square, 1.0, learning_rate=0.1, grad=lambda x: value)
+
+
+@pytest.mark.parametrize("rate", [0, -0.1, np.nan])
+def test_a_rate_of_zero_or_below_is_refused(rate):
+    with pytest.raises(ValueError, match="learning_rate must be"):
+        on_square(rate)
+    with pytest.raises(ValueError, match="learning_rates must be"):
+        minimize_many(squares, [[5.0]], sgd, learning_rates=[0.1, rate])
+
+
+@pytest.mark.parametrize("max_steps", [0, -1])
+def test_max_steps_of_zero_or_below_is_refused(max_steps):
+    with pytest.raises(ValueError, match="max_steps must be at least 1"):
+        on_square(0.1, max_steps=max_steps)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"max_steps": 10.0}, TypeError, "max_steps must be a whole number"),
+        ({"tol": -1e-6}, ValueError, "tol must be 0 or above"),
+        ({"tol": np.nan}, ValueError, "tol must be finite"),
+        ({"diverge_at": 0}, ValueError, "diverge_at must be above 0"),
+        ({"grad": 3.0}, TypeError, "grad must be a function"),
+    ],
+)
+def test_other_numbers_out_of_range_are_refused(options, error, words):
+    with pytest.raises(error, match=words):
+        gradient_descent(square, 5.0, learning_rate=0.1, **options)
+
+
+def test_what_is_no_function_or_no_optimizer_is_refused():
+    with pytest.raises(TypeError, match="fun must be a function"):
+        minimize(25.0, 5.0, sgd(0.1))
+    with pytest.raises(TypeError, match="call it with its learning rate"):
+        minimize(square, 5.0, sgd)
+    with pytest.raises(TypeError, match="as sgd"):
+        minimize(square, 5.0, 0.1)
+
+
+def test_learning_rates_ask_for_a_rule_and_one_rate_for_each_column():
+    with pytest.raises(TypeError, match="pass sgd itself"):
+        minimize_many(squares, [[5.0]], sgd(0.1), learning_rates=[0.1, 0.2])
+    with pytest.raises(ValueError, match="one rate for each of the 3 columns"):
+        minimize_many(squares, np.ones((1, 3)), sgd, learning_rates=[0.1, 0.2])
+    with pytest.raises(ValueError, match="learning_rates must have shape"):
+        minimize_many(squares, np.ones((1, 3)), sgd, learning_rates=0.1)
+
+
+def test_several_rates_for_a_single_start_are_sent_to_minimize_many():
+    with pytest.raises(ValueError, match="minimize_many"):
+        minimize(square, 5.0, sgd([0.1, 0.2]), grad=twice)
+
+
+# The caller's arrays
+
+
+def test_the_callers_arrays_are_never_modified():
+    x0, starts, rates = np.array([5.0, 1.0]), np.array([[5.0, 1.0]]), np.array([0.1, 0.2])
+    minimize(squares, x0, sgd(0.1, momentum=0.9))
+    minimize_many(squares, starts, sgd, learning_rates=rates)
+    np.testing.assert_array_equal(x0, [5, 1])
+    np.testing.assert_array_equal(starts, [[5, 1]])
+    np.testing.assert_array_equal(rates, [0.1, 0.2])
+
+
+def test_integer_starts_are_promoted():
+    result = gradient_descent(squares, np.array([5, 1]), learning_rate=0.1, grad=twice)
+    assert result.path.dtype == np.float64
+    np.testing.assert_array_equal(result.path[1], [4, 0.8])
+
+
+def test_functions_that_scribble_on_their_arguments_do_no_harm():
+    buffer = np.empty(2)
+
+    def fun(x):
+        x *= 2
+        return (x @ x) / 4
+
+    def grad(x):
+        np.multiply(2, x, out=buffer)
+        x[:] = 99
+        return buffer
+
+    def scribble(k, x, value, g):
+        x[:] = g[:] = -1
+
+    clean = gradient_descent(squares, [5.0, 1.0], learning_rate=0.1, grad=twice)
+    scribbled = gradient_descent(fun, [5.0, 1.0], learning_rate=0.1, grad=grad, callback=scribble)
+    np.testing.assert_allclose(scribbled.path, clean.path, rtol=1e-15)
+    np.testing.assert_allclose(scribbled.grad_norms, clean.grad_norms, rtol=1e-15)
+
+
+def test_x_and_path_share_no_memory():
+    result = gradient_descent(squares, [5.0, 1.0], learning_rate=0.1)
+    result.x[:] = 99
+    assert result.path[-1].max() < 1
+
+
+# Properties
+
+
+@given(
+    start=st.floats(-100, 100),
+    rate=st.floats(1e-3, 1.2),
+    curvature=st.floats(0.1, 2.0),
+)
+def test_on_a_quadratic_the_path_is_a_power_and_the_status_is_that_of_the_theory(
+    start, rate, curvature
+):
+    """Each step multiplies the error by 1 - rate curvature."""
+    factor = 1 - rate * curvature
+    result = gradient_descent(
+        lambda x: curvature * x**2 / 2,
+        start,
+        learning_rate=rate,
+        grad=lambda x: curvature * x,
+        max_steps=200,
+    )
+    expected = start * factor ** np.arange(result.nit + 1)
+    np.testing.assert_allclose(result.path, expected, rtol=1e-9, atol=1e-9)
+    final = abs(curvature * start * factor**200)
+    if final < 0.9e-6:
+        assert result.status == "converged"
+    if abs(factor) > 1.5 and abs(curvature * start) > 1:
+        assert result.status == "diverged"
+    assert isinstance(result, DescentResult)
