@@ -25,12 +25,21 @@ COLORS = {
     "yellow": "#F0E442",
     "black": "#000000",
 }
+# The same hues for words, dark enough to read on white: a contrast of 4.5 or more.
+_FOR_WORDS = {
+    COLORS["vermillion"]: "#BE5400",
+    COLORS["green"]: "#00835F",
+    COLORS["purple"]: "#9F5E82",
+    COLORS["orange"]: "#9A6B00",
+    COLORS["sky"]: "#3A799C",
+    COLORS["yellow"]: "#7A7422",
+}
 _CYCLE = [COLORS[c] for c in ("blue", "vermillion", "green", "purple", "orange", "sky", "black")]
 _INK = "#333333"  # text and axes
 _LEVELS = "#A9B8C9"  # contour lines, behind everything else
 _HALO = [matplotlib.patheffects.withStroke(linewidth=3, foreground="white")]
 # Where two lines run together, the gaps of the upper one show the lower one.
-_DASHES = ["-", (0, (4, 1.5)), (0, (1.4, 2.2)), (0, (6, 1.5, 1.5, 1.5))]
+_DASHES = ["-", (0, (4, 1.5)), (0, (1.5, 3)), (0, (6, 1.5, 1.5, 1.5))]
 _WIDTHS = {"single": 6.0, "double": 8.4}  # inches
 
 _STYLE = {
@@ -135,7 +144,7 @@ def contours(ax, X, Y, Z, *, levels=14, log=False):
     ax : matplotlib.axes.Axes
         Where to draw.
     X, Y, Z : ndarray, shape (m, n)
-        The grid and the heights, as ``problem.grid()`` gives them.
+        The grid and the heights, as ``problem.grid()`` gives them. Heights of NaN are left out.
     levels : int, default 14
         How many level lines.
     log : bool, default False
@@ -159,7 +168,7 @@ def contours(ax, X, Y, Z, *, levels=14, log=False):
     >>> contours(ax, *problems.valley().grid(50), log=True)
     >>> plt.close(fig)
     """
-    low, high = np.min(Z), np.max(Z)
+    low, high = np.nanmin(Z), np.nanmax(Z)
     heights = np.geomspace(1e-5, 1, levels + 1) if log else np.linspace(0, 1, levels + 2)[1:]
     ax.contour(
         X, Y, Z, levels=low + heights[:-1] * (high - low), colors=_LEVELS, linewidths=0.9, zorder=1
@@ -382,7 +391,7 @@ def label_line(ax, x, y, text, *, color=_INK):
     text : str
         The label.
     color : str, default dark grey
-        The color of what it names.
+        The color of what it names. Those of `COLORS` are darkened for words.
 
     Returns
     -------
@@ -429,12 +438,13 @@ def _label_ends(ax, ends):
 
 
 def _write(ax, x, y, text, color, shift=0.0):
+    """Write a label beside (x, y), moved up by `shift` points."""
     ax.annotate(
         text,
         (x, y),
         xytext=(7, shift),
         textcoords="offset points",
-        color=color,
+        color=_FOR_WORDS.get(color, color),
         va="center",
         fontsize=11,
         path_effects=_HALO,
