@@ -5,6 +5,7 @@ import json
 import re
 from html.parser import HTMLParser
 
+import matplotlib as mpl
 import pytest
 
 from calclib import explorer
@@ -50,6 +51,14 @@ def test_drawing_twice_changes_no_byte(shown):
     again = explorer.NAMED[EVERY.index(shown)]()
     assert again.html() == shown.html()
     assert again.png() == shown.png()
+
+
+def test_the_readers_own_plot_settings_do_not_change_the_picture():
+    settings = {"figure.constrained_layout.use": True, "axes.grid": True, "font.size": 20}
+    with mpl.rc_context(settings):
+        again = explorer.compass()
+        assert again.html() == EVERY[2].html()
+        assert again.png() == EVERY[2].png()
 
 
 @every

@@ -7,6 +7,7 @@ import re
 from html import escape
 
 import matplotlib as mpl
+import matplotlib.style
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
@@ -65,7 +66,7 @@ def svg(panel: Panel, key: str) -> tuple[str, dict]:
     (['linear', 0.0, 2.0], True)
     """
     inks = ["text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"]
-    with mpl.rc_context({**STYLE, **dict.fromkeys(inks, INK), "svg.hashsalt": key}):
+    with _style(**dict.fromkeys(inks, INK), **{"svg.hashsalt": key}):
         figure = Figure(figsize=(WIDTH, panel.height))
         canvas = FigureCanvasSVG(figure)
         ax = figure.add_axes(_frame(panel))
@@ -119,7 +120,7 @@ def png(scene: Scene) -> bytes:
     words = 0.6  # inches below the panels for the sentence
     wide = WIDTH * len(scene.columns)
     tall = words + max(sum(panel.height for panel in column) for column in scene.columns)
-    with mpl.rc_context(STYLE):
+    with _style():
         figure = Figure(figsize=(wide, tall))
         for k, column in enumerate(scene.columns):
             top = tall
@@ -142,6 +143,11 @@ def png(scene: Scene) -> bytes:
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", dpi=100, metadata={"Software": None})
     return buffer.getvalue()
+
+
+def _style(**settings):
+    """Draw in the book's style, whatever the reader has set."""
+    return mpl.style.context(["default", {**STYLE, **settings}])
 
 
 def _frame(panel: Panel) -> list[float]:

@@ -60,11 +60,12 @@ def notebook(browser, lab):
     page.set_default_timeout(60_000)
     page.goto(f"{address}/lab/tree/{CHAPTER}?token={token}")
     page.wait_for_selector(".jp-Notebook .jp-Cell")
-    page.wait_for_selector("text=Python 3 | Idle")
+    page.wait_for_function(
+        "window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"
+    )
     page.evaluate(
         """async () => {
           const app = window.jupyterapp;
-          await app.shell.currentWidget.sessionContext.ready;
           await app.commands.execute("notebook:run-all-cells");
         }"""
     )
@@ -81,13 +82,9 @@ CODE_CELLS = """() => [...jupyterapp.shell.currentWidget.content.model.cells]
 def test_a_chapter_runs_from_top_to_bottom(notebook):
     cells = notebook.evaluate(CODE_CELLS)
     assert [cell["count"] for cell in cells] == list(range(1, len(cells) + 1))
-    failed = [
-        output["evalue"]
-        for cell in cells
-        for output in cell["outputs"]
-        if output["output_type"] == "error"
-    ]
-    assert failed == []
+    outputs = [output for cell in cells for output in cell["outputs"]]
+    assert [each["evalue"] for each in outputs if each["output_type"] == "error"] == []
+    assert [each["text"] for each in outputs if each.get("name") == "stderr"] == []
 
 
 def test_the_books_markdown_is_rendered(notebook):
