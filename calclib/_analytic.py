@@ -61,6 +61,6 @@ def _guard(result, name):
     """Guard the result of an operation, or refuse the operation."""
     if not isinstance(result, np.ndarray | np.generic):
         return result
-    if name in _NOT_ANALYTIC or result.dtype.kind in "bf":
+    if name in _NOT_ANALYTIC or result.dtype.kind in "biuf":
         raise TypeError(f"{name} compares complex numbers or drops a part of them")
     return np.asarray(result).view(Guarded) if result.dtype.kind == "c" else result

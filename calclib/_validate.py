@@ -158,6 +158,8 @@ def evaluate(fun, x, name="fun"):
 def finite(value, x, name="fun"):
     """Return value as an array of finite real numbers; x is the point named if it is not."""
     array = np.asarray(value)
+    if array.dtype.kind == "c" and not array.imag.any():
+        array = array.real
     if array.dtype.kind not in "biuf":
         raise TypeError(
             f"{name} must return real numbers, got {_kind(value)} at x={show(x)}; "

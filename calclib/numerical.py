@@ -8,6 +8,7 @@ up              fun(x + ih), one step in the imaginary direction
 eps             spacing of floating-point numbers at 1: 2.2e-16 in float64
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +18,7 @@ from calclib import _analytic, _validate
 
 class _Scheme(NamedTuple):
     where: tuple  # the points used, in steps from x
-    slope: object  # the difference quotient
+    slope: Callable  # the difference quotient
     power: float  # the best step is eps**power
 
 
@@ -107,7 +108,8 @@ def derivative(fun, x, *, h=None, scheme="central"):
 
     Notes
     -----
-    The error is of order h for forward and backward, h^2 for central and complex. Only the
+    The error is of order h for forward and backward, h^2 for central and complex. fun is called
+    at x too, so that a point without a value has no slope. Only the
     complex step has no cancellation, so that h = 1e-20 gives full accuracy; it is compared
     with a central difference before it is believed. At a kink such as \|x\| at 0 the central
     difference gives the mean of the two slopes.
@@ -464,30 +466,31 @@ def _vectors(fun, vectorized):
 
 
 def _step(h, x, scheme, v=1.0):
-    """Return the step for each x: the default, or the caller's if it moves x along v."""
+    """Return the default step, or the caller's if it moves x along v."""
     if h is None:
         return default_step(x, scheme=scheme)
     h = _validate.real(h, "h").astype(x.dtype)
     if h.shape not in ((), x.shape):
         raise ValueError(f"h must be a number or have shape {x.shape}, got {h.shape}; use h=1e-6")
-    smallest = np.max(_smallest_step(x, scheme, v))
-    if not (h >= smallest).all():
+    smallest = _smallest_step(x, scheme, v)
+    lost = ~(h >= smallest)
+    if lost.any():
         raise ValueError(
-            f"h={_validate.show(h)} is too small at x={_validate.show(x)}: there x + h == x, or "
-            f"nearly; the smallest useful h is {smallest:.2g}, the best near "
-            f"{np.max(default_step(x, scheme=scheme)):.1g}"
+            f"h={_validate.show(h)} is too small at x={_validate.show(x)}, x + h rounds to x or "
+            f"nearly; the smallest useful h is {np.max(smallest, where=lost, initial=0):.2g}, "
+            "and without h the best step is taken"
         )
     return h if np.ndim(v) else np.broadcast_to(h, x.shape)[()]
 
 
 def _smallest_step(x, scheme, v):
-    """Return the step below which h, h^2 or the move of x is lost to rounding or underflow."""
+    """Return the h below which x + h v is lost to rounding, or h and h^2 to underflow."""
     limits = np.finfo(x.dtype)
     underflow = (limits.tiny**0.5 if scheme == "second" else limits.tiny) / limits.eps
     if scheme == "complex":
-        return underflow
-    moving = np.broadcast_to(v, x.shape) != 0
-    return np.maximum(np.spacing(np.abs(x)) / np.abs(np.where(moving, v, np.inf)), underflow)
+        return np.full_like(x, underflow)
+    v = np.abs(np.where(v == 0, np.inf, v)).astype(x.dtype)
+    return np.maximum(np.spacing(np.abs(x)) / v, underflow)
 
 
 def _call(fun, x):

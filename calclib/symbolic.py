@@ -155,8 +155,7 @@ def taylor(expr, variable, *, about=0, order=2):
     t = sp.Symbol(x.name, real=True)
     derivatives = [sp.diff(f.subs(x, t), t, k) for k in range(order + 1)]
     return sum(
-        _value_at(f_k, t, a) / sp.factorial(k) * (x - a) ** k
-        for k, f_k in enumerate(derivatives)
+        _value_at(f_k, t, a) / sp.factorial(k) * (x - a) ** k for k, f_k in enumerate(derivatives)
     )
 
 

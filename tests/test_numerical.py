@@ -1,0 +1,719 @@
+"""Finite differences and the complex step: as exact as theory says, and loud when misused."""
+
+import cmath
+import math
+from functools import cache
+
+import numpy as np
+import pytest
+import sympy as sp
+from functions import FUNCTIONS, LINE, SPACE, VECTOR, by_name
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from calclib import symbolic
+from calclib.numerical import (
+    default_step,
+    derivative,
+    directional,
+    error_by_step,
+    grad,
+    hessian,
+    jacobian,
+)
+
+EPS = np.finfo(float).eps
+DIFFERENCES = ["forward", "backward", "central"]
+SCHEMES = [*DIFFERENCES, "complex"]
+# eps**p of the scheme's theory, times what f and its derivatives are over the table
+TOLERANCE = {"forward": 1e-5, "backward": 1e-5, "central": 1e-7, "complex": 1e-12}
+HESSIAN_TOLERANCE = 1e-5
+
+
+def points(row, seed):
+    """Return the random point of a row that belongs to a seed."""
+    n = len(row.variables)
+    x = np.random.default_rng(seed).uniform(*row.domain, n)
+    return x.item() if n == 1 else x
+
+
+def close(got, exact, tol, size=1.0):
+    return np.abs(got - exact).max() <= tol * max(1, np.abs(exact).max(), abs(size))
+
+
+# Three ways to one number
+
+
+@cache
+def formula(differentiate, expr, variables):
+    """Return the NumPy function of a symbolic derivative."""
+    return symbolic.to_function(differentiate(expr, variables), variables)
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("row", **by_name(FUNCTIONS))
+@given(seed=st.integers(0, 2**32))
+@settings(max_examples=20, deadline=None, derandomize=True)
+def test_numerical_and_symbolic_gradient_agree(row, scheme, seed):
+    x = points(row, seed)
+    exact = formula(symbolic.grad, row.expr, row.variables)(x)
+    got = grad(row.fun, scheme=scheme)(x)
+    assert np.shape(got) == np.shape(x)
+    assert close(got, exact, TOLERANCE[scheme], row.fun(x))
+    assert close(exact, row.grad(x), 1e-12)
+
+
+@pytest.mark.parametrize("row", **by_name(FUNCTIONS))
+@given(seed=st.integers(0, 2**32))
+@settings(max_examples=20, deadline=None, derandomize=True)
+def test_numerical_and_symbolic_hessian_agree(row, seed):
+    x = points(row, seed)
+    exact = formula(symbolic.hessian, row.expr, row.variables)(x)
+    got = hessian(row.fun)(x)
+    assert np.shape(got) == np.shape(x) * 2
+    assert close(got, exact, HESSIAN_TOLERANCE, row.fun(x))
+    assert close(exact, row.hess(x), 1e-12)
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("row", **by_name(VECTOR))
+@given(seed=st.integers(0, 2**32))
+@settings(max_examples=20, deadline=None, derandomize=True)
+def test_numerical_and_symbolic_jacobian_agree(row, scheme, seed):
+    x = points(row, seed)
+    exact = formula(symbolic.jacobian, row.exprs, row.variables)(x)
+    got = jacobian(row.fun, scheme=scheme)(x)
+    assert got.shape == (len(row.exprs), len(row.variables))
+    assert close(got, exact, TOLERANCE[scheme])
+    assert close(exact, row.jac(x), 1e-12)
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("row", **by_name(SPACE))
+def test_directional_derivative_is_gradient_times_direction(row, scheme):
+    rng = np.random.default_rng(3)
+    x, v = rng.uniform(*row.domain, (2, len(row.variables)))
+    got = directional(row.fun, x, v, scheme=scheme)
+    assert isinstance(got, float)
+    assert close(got, row.grad(x) @ v, TOLERANCE[scheme] * np.linalg.norm(v), row.fun(x))
+
+
+def test_directional_derivative_is_linear_in_the_direction():
+    x, v = np.array([3.0, 4.0]), np.array([1.0, 2.0])
+    for factor in (1e-6, 0.5, 2, 1e6):
+        got = directional(SPACE[0].fun, x, factor * v)
+        assert got == pytest.approx(factor * directional(SPACE[0].fun, x, v), rel=1e-7)
+    assert directional(SPACE[0].fun, x, [0, 0]) == 0.0
+    assert directional(SPACE[0].fun, x, [0, 0], h=1e-5) == 0.0
+
+
+# The order of accuracy is measured
+
+
+@pytest.mark.parametrize(
+    ("scheme", "factor"), [("forward", 2), ("backward", 2), ("central", 4), ("complex", 4)]
+)
+@pytest.mark.parametrize("row", **by_name(LINE))
+def test_error_falls_by_two_or_four_when_h_halves(row, scheme, factor):
+    x = 0.7
+    at = {row.variables[0]: x}
+    second, third, fifth = (
+        abs(float(row.expr.diff(*row.variables, k).subs(at))) for k in (2, 3, 5)
+    )
+    if (scheme, row.name) in {("central", "cubic"), ("central", "polynomial")}:
+        assert fifth == 0  # the error is h^2 f'''/6 and nothing else
+    h = 1e-3
+    coarse, fine = error_by_step(row.fun, row.grad, x, [h, h / 2], scheme=scheme)
+    # the next term of the series is smaller by about h f'''/f'', or h^2 f'''''/f'''
+    next_term = h * third / second if factor == 2 else h**2 * fifth / third
+    assert coarse / fine == pytest.approx(factor, rel=0.02 + next_term)
+
+
+def test_second_order_of_the_hessian():
+    exact = -np.sin(1.0)
+    coarse, fine = (abs(hessian(np.sin, h=h)(1.0) - exact) for h in (2e-2, 1e-2))
+    assert coarse / fine == pytest.approx(4, rel=0.01)
+
+
+# The V-curve of sin at 1
+
+
+def errors(scheme, steps, x=1.0):
+    return error_by_step(np.sin, np.cos(1.0), x, steps, scheme=scheme)
+
+
+def slope(scheme, low, high):
+    """Return the slope of log error against log h."""
+    steps = np.logspace(low, high, 200)
+    return np.polyfit(np.log(steps), np.log(errors(scheme, steps)), 1)[0]
+
+
+@pytest.mark.parametrize(("scheme", "order"), [("forward", 1), ("backward", 1), ("central", 2)])
+def test_v_curve_has_slope_of_the_order_on_the_right(scheme, order):
+    assert slope(scheme, -4, -1) == pytest.approx(order, abs=0.03)
+
+
+@pytest.mark.parametrize(("scheme", "high"), [("forward", -9), ("backward", -9), ("central", -6.5)])
+def test_v_curve_has_slope_minus_one_on_the_left(scheme, high):
+    assert slope(scheme, high - 5, high) == pytest.approx(-1, abs=0.1)
+
+
+@pytest.mark.parametrize("scheme", DIFFERENCES)
+def test_v_curve_minimum_lies_where_theory_says(scheme):
+    f, second, third = np.sin(1.0), np.sin(1.0), np.cos(1.0)
+    # rounding 2 eps f / (span) plus truncation has its minimum where both slopes cancel
+    best = (
+        (3 * EPS * f / third) ** (1 / 3) if scheme == "central" else 2 * (EPS * f / second) ** 0.5
+    )
+    decades = np.arange(-12, -1, 0.5)
+    worst = [errors(scheme, np.logspace(d, d + 0.5, 100)).mean() for d in decades]
+    lowest = decades[np.argmin(worst)] + 0.25
+    assert abs(lowest - np.log10(best)) < 0.8
+    assert abs(np.log10(default_step(1.0, scheme=scheme)) - np.log10(best)) < 0.8
+
+
+@pytest.mark.parametrize(
+    ("scheme", "h", "floor"), [("forward", 1.5e-8, 5e-9), ("central", 6e-6, 1e-11)]
+)
+def test_floor_of_the_v_curve(scheme, h, floor):
+    near = errors(scheme, h * np.logspace(-0.3, 0.3, 200))
+    assert floor / 2 < np.median(near) < 2 * floor
+
+
+def test_central_error_at_1e_7_is_thirty_times_its_floor():
+    near = errors("central", 1e-7 * np.logspace(-0.1, 0.1, 200))
+    assert 1e-10 < np.median(near) < 1e-9
+    assert errors("central", [1e-7])[0] == pytest.approx(3e-10, rel=0.5)
+
+
+def test_complex_step_is_exact_at_1e_20():
+    assert errors("complex", [1e-20, 1e-100, 1e-200]).max() <= EPS
+    assert derivative(np.sin, 1.0, scheme="complex") == np.cos(1.0)
+
+
+def test_float32_stays_float32_and_has_its_floor_further_up():
+    seen = set()
+
+    def sine(t):
+        seen.add(np.asarray(t).dtype)
+        return np.sin(t)
+
+    x = np.float32(1)
+    got = error_by_step(sine, np.cos(1.0), x, np.logspace(-6, -1, 60))
+    assert seen == {np.dtype(np.float32)}
+    assert got.dtype == float
+    assert got.min() < 1e-4 < got[0]
+    best = default_step(x)
+    assert best.dtype == np.float32
+    assert best == pytest.approx(np.finfo(np.float32).eps ** (1 / 3), rel=1e-3)
+    assert errors("central", [best], x)[0] < 1e-4
+
+
+def test_complex_step_in_float32():
+    assert errors("complex", [1e-20], np.float32(1))[0] < 1e-7
+
+
+def test_exact_slope_may_be_a_value_or_a_function():
+    value = error_by_step(np.sin, np.cos(1.0), 1.0, [1e-2])
+    assert error_by_step(np.sin, np.cos, 1.0, [1e-2]) == value
+
+
+# The default step
+
+
+@pytest.mark.parametrize(
+    ("scheme", "power"),
+    [("forward", 1 / 2), ("backward", 1 / 2), ("central", 1 / 3), ("second", 1 / 4)],
+)
+@given(x=st.floats(-1e300, 1e300))
+@settings(deadline=None, derandomize=True)
+def test_default_step_is_relative_and_exactly_representable(scheme, power, x):
+    h = default_step(x, scheme=scheme)
+    assert (x + h) - x == h
+    assert h == pytest.approx(EPS**power * max(1, abs(x)), rel=1e-4)
+
+
+def test_default_step_has_the_shape_of_x():
+    x = np.array([0, 1, 1e10])
+    assert default_step(x).shape == (3,)
+    assert default_step(x)[2] == pytest.approx(1e10 * default_step(1.0), rel=1e-4)
+    assert default_step(x, scheme="complex").tolist() == [1e-20] * 3
+    assert np.ndim(default_step(2)) == 0
+
+
+def test_slope_of_square_at_1e10_needs_a_relative_step():
+    assert derivative(lambda x: x * x, 1e10) == pytest.approx(2e10, rel=1e-9)
+    tiny_step = ((1e10 + 1e-7) ** 2 - (1e10 - 1e-7) ** 2) / 2e-7
+    assert tiny_step == 0.0
+    with pytest.raises(ValueError, match=r"smallest useful h is 1\.9e-06"):
+        derivative(lambda x: x * x, 1e10, h=1e-7)
+
+
+def test_each_coordinate_has_its_own_step():
+    got = grad(lambda p: (p[0] / 1e10) ** 2 + np.sin(p[1]))([1e10, 0.5])
+    assert got == pytest.approx([2e-10, np.cos(0.5)], rel=1e-8)
+
+
+# Numbers of COVERAGE.md
+
+
+@pytest.mark.parametrize(("x", "value", "slope"), [(0, 1, -5), (1, 1, 8), (2, 23, 39), (3, 85, 88)])
+def test_polynomial_and_its_slope_at_four_points(x, value, slope):
+    (row,) = (row for row in LINE if row.name == "polynomial")
+    assert row.fun(x) == value
+    assert row.grad(x) == slope
+    assert derivative(row.fun, x) == pytest.approx(slope, rel=1e-8)
+    assert derivative(row.fun, x, scheme="complex") == slope
+
+
+def test_partials_of_x2_plus_y2_at_3_4():
+    for scheme in SCHEMES:
+        assert grad(lambda p: p @ p, scheme=scheme)([3, 4]) == pytest.approx([6, 8], rel=1e-6)
+
+
+def test_hessian_of_the_valley_at_its_minimum():
+    (row,) = (row for row in SPACE if row.name == "valley")
+    H = hessian(row.fun)([1, 1])
+    assert pytest.approx(np.array([[802, -400], [-400, 200]]), rel=1e-6) == H
+    assert np.linalg.cond(H) == pytest.approx(2508.0, rel=1e-4)
+
+
+def test_eigenvalues_of_the_saddle():
+    (row,) = (row for row in SPACE if row.name == "saddle")
+    eigenvalues = np.linalg.eigvalsh(hessian(row.fun)([1.0, 1.0]))
+    assert eigenvalues == pytest.approx([4 - 2 * 5**0.5, 4 + 2 * 5**0.5], abs=1e-6)
+    assert eigenvalues == pytest.approx([-0.472, 8.472], abs=1e-3)
+
+
+def test_derivative_of_sine_five_times_at_1():
+    def five(x):
+        for _ in range(5):
+            x = np.sin(x)
+        return x
+
+    assert derivative(five, 1.0) == pytest.approx(0.166695, abs=5e-7)
+
+
+def test_chain_of_coverage_at_2():
+    assert derivative(lambda x: (x**2 + 1) ** 3, 2) == pytest.approx(300, rel=1e-8)
+    assert grad(lambda w: 1 / (1 + np.exp(-(2 * w + 0.1))))(0.5) == pytest.approx(0.3747, abs=5e-5)
+
+
+def test_central_difference_hides_a_kink():
+    assert derivative(np.abs, 0.0) == 0.0
+    assert derivative(lambda x: np.maximum(x, 0), 0.0) == 0.5
+    assert derivative(np.abs, 0.0, scheme="forward") == 1.0
+    assert derivative(np.abs, 0.0, scheme="backward") == -1.0
+
+
+# Float in, float out; arrays in, arrays out; nothing is modified
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("x", [2, 2.0, np.float64(2), np.array(2), np.int32(2), True + 1])
+def test_number_in_float_out(x, scheme):
+    for got in (
+        derivative(lambda t: t**3, x, scheme=scheme),
+        grad(lambda t: t**3, scheme=scheme)(x),
+    ):
+        assert type(got) is float
+        assert got == pytest.approx(12, rel=1e-6)
+    assert type(hessian(lambda t: t**3)(x)) is float
+    assert hessian(lambda t: t**3)(x) == pytest.approx(12, rel=1e-6)
+    assert hessian(lambda t: t**3, vectorized=True)(x) == pytest.approx(12, rel=1e-6)
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("x", [[1, 2, 3], (1.0, 2.0, 3.0), np.array([1, 2, 3], dtype=np.int8)])
+def test_integers_and_lists_are_promoted(x, scheme):
+    assert derivative(lambda t: t**3, x, scheme=scheme) == pytest.approx([3, 12, 27], rel=1e-6)
+    got = grad(lambda p: (p**3).sum(), scheme=scheme)(x)
+    assert got.dtype == float
+    assert got == pytest.approx([3, 12, 27], rel=1e-6)
+    assert hessian(lambda p: (p**3).sum())(x) == pytest.approx(np.diag([6, 12, 18]), abs=1e-5)
+
+
+def test_a_float_reaches_fun_as_a_float():
+    assert derivative(math.sin, 1.0) == pytest.approx(math.cos(1), rel=1e-9)
+    assert derivative(lambda x: math.exp(x) if x > 0 else 0.0, 1.0) == pytest.approx(math.e)
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_caller_arrays_are_never_modified_even_by_a_fun_that_writes(scheme):
+    def writes(p):
+        p *= 2
+        return (p * p).sum(axis=0)
+
+    x, v, h = np.array([1.0, 2.0]), np.array([0.5, 1.0]), np.array([1e-3, 1e-3])
+    kept = x.copy(), v.copy(), h.copy()
+    expected = [8.0, 16.0]
+    assert grad(writes, scheme=scheme, h=h)(x) == pytest.approx(expected, rel=1e-2)
+    assert grad(writes, scheme=scheme, vectorized=True)(x) == pytest.approx(expected, rel=1e-6)
+    assert jacobian(writes, scheme=scheme)(x)[0] == pytest.approx(expected, rel=1e-6)
+    assert directional(writes, x, v, scheme=scheme) == pytest.approx(20, rel=1e-6)
+    assert hessian(writes)(x) == pytest.approx(8 * np.eye(2), abs=1e-5)
+
+    def writes_each(t):
+        t *= 2
+        return t
+
+    assert derivative(writes_each, x, scheme=scheme, h=h) == pytest.approx([2, 2], rel=1e-6)
+    for array, before in zip((x, v, h), kept, strict=True):
+        assert (array == before).all()
+
+
+@pytest.mark.parametrize("row", **by_name(SPACE))
+def test_hessian_is_exactly_symmetric(row):
+    H = hessian(row.fun)(points(row, 5))
+    assert (H.T == H).all()
+
+
+def test_jacobian_of_a_scalar_has_one_row():
+    assert jacobian(lambda p: p @ p)([1.0, 2.0]).shape == (1, 2)
+    assert jacobian(lambda p: p[0] * p[1], vectorized=True)([1.0, 2.0]).shape == (1, 2)
+
+
+# One call for all points
+
+
+class Counting:
+    """A function that counts its calls."""
+
+    def __init__(self, fun):
+        self.fun, self.calls = fun, 0
+
+    def __call__(self, x):
+        self.calls += 1
+        return self.fun(x)
+
+
+@pytest.mark.parametrize("row", **by_name(SPACE))
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_vectorized_gradient_is_the_same_in_one_call(row, scheme):
+    x, fun = points(row, 7), Counting(row.fun)
+    got = grad(fun, scheme=scheme, vectorized=True)(x)
+    assert got == pytest.approx(grad(row.fun, scheme=scheme)(x), rel=1e-6, abs=1e-6)
+    assert fun.calls == (3 if scheme == "complex" else 1)
+
+
+@pytest.mark.parametrize("row", **by_name(VECTOR))
+@pytest.mark.parametrize("scheme", DIFFERENCES)
+def test_vectorized_jacobian_is_the_same_in_one_call(row, scheme):
+    x, fun = points(row, 7), Counting(row.fun)
+    got = jacobian(fun, scheme=scheme, vectorized=True)(x)
+    assert got == pytest.approx(jacobian(row.fun, scheme=scheme)(x), rel=1e-6, abs=1e-6)
+    assert fun.calls == 1
+
+
+@pytest.mark.parametrize("row", **by_name(SPACE))
+def test_vectorized_hessian_is_the_same_in_one_call(row):
+    x, fun = points(row, 7), Counting(row.fun)
+    got = hessian(fun, vectorized=True)(x)
+    assert got == pytest.approx(hessian(row.fun)(x), rel=1e-5, abs=1e-5)
+    assert fun.calls == 1
+
+
+@pytest.mark.parametrize(("scheme", "calls"), [("forward", 4), ("backward", 4), ("central", 7)])
+def test_cost_of_a_gradient_of_three(scheme, calls):
+    fun = Counting(lambda p: p @ p)
+    grad(fun, scheme=scheme)([1.0, 2.0, 3.0])
+    assert fun.calls == calls
+    plain = Counting(lambda p: p @ p)
+    hessian(plain)([1.0, 2.0, 3.0])
+    assert plain.calls == 2 * 3 * 4 + 1
+
+
+# Misuse
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("vectorized", [False, True])
+def test_gradient_of_a_vector_names_jacobian(scheme, vectorized):
+    with pytest.raises(ValueError, match=r"grad needs a scalar.*jacobian"):
+        grad(lambda p: 2 * p, scheme=scheme, vectorized=vectorized)([1.0, 2.0])
+
+
+def test_hessian_and_directional_of_a_vector_name_jacobian():
+    with pytest.raises(ValueError, match=r"hessian needs a scalar.*\(2,\).*jacobian"):
+        hessian(lambda p: 2 * p)([1.0, 2.0])
+    with pytest.raises(ValueError, match=r"directional needs a scalar.*\(2,\).*jacobian"):
+        directional(lambda p: 2 * p, [1.0, 2.0], [1.0, 0.0])
+
+
+def test_derivative_of_a_function_of_a_vector_names_grad():
+    with pytest.raises(ValueError, match=r"shape \(2,\), got \(\); use grad"):
+        derivative(lambda p: p @ p, [1.0, 2.0])
+
+
+def test_jacobian_of_a_matrix_says_ravel():
+    with pytest.raises(ValueError, match="ravel"):
+        jacobian(lambda p: np.outer(p, p))([1.0, 2.0])
+
+
+UNDEFINED = [
+    (lambda x: 1 / x, 0.0, "0.0"),
+    (np.log, -1.0, "-1.0"),
+    (np.log, 0.0, "0.0"),
+    (math.log, -1.0, "-1.0"),
+    (np.sqrt, -2.0, "-2.0"),
+    (lambda x: math.exp(1000 * x), 1.0, "1.0"),
+    (lambda x: np.nan * x, 3.0, "3.0"),
+    (lambda x: x**math.inf, 2.0, "2.0"),
+]
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize(("fun", "x", "named"), UNDEFINED)
+def test_fun_without_a_value_at_the_point_is_refused_by_name(fun, x, named, scheme):
+    with pytest.raises(ValueError, match=f"at x={named}"):
+        derivative(fun, x, scheme=scheme)
+    with pytest.raises(ValueError, match=f"at x={named}"):
+        grad(fun, scheme=scheme)(x)
+    with pytest.raises(ValueError, match=rf"at x=\[{named[:-1]}"):
+        grad(lambda p: fun(p[0]), scheme=scheme)([x])
+    with pytest.raises(ValueError, match=f"at x=.?{named[:-1]}"):
+        hessian(fun)(x)
+
+
+@pytest.mark.parametrize("scheme", ["backward", "central"])
+def test_fun_without_a_value_beside_the_point_is_refused_by_name(scheme):
+    x = 1e-10
+    beside = x - default_step(x, scheme=scheme)
+    with pytest.raises(ValueError, match=f"not finite at x={beside}"):
+        derivative(np.log, x, scheme=scheme)
+    assert derivative(np.log, x, h=1e-14, scheme=scheme) == pytest.approx(1e10, rel=1e-3)
+
+
+def test_of_many_points_the_bad_one_is_named():
+    def fun(p):
+        return np.log(p[0]) + p[1]
+
+    for vectorized in (False, True):
+        with pytest.raises(ValueError, match=r"not finite at x=\[-1\., +2\.\]"):
+            grad(fun, vectorized=vectorized)([-1.0, 2.0])
+
+
+@pytest.mark.parametrize("value", [None, "1", 1j, [1, None]])
+def test_fun_that_returns_no_real_number_is_refused(value):
+    with pytest.raises(TypeError, match=r"fun must return real numbers.*at x=1\.0"):
+        derivative(lambda x: value, 1.0)
+
+
+@pytest.mark.parametrize("scheme", DIFFERENCES)
+@pytest.mark.parametrize("h", [0, 0.0, -1e-6, 1e-17, 1e-16])
+def test_useless_step_is_refused_with_the_smallest_useful_one(h, scheme):
+    message = r"smallest useful h is 2\.2e-16"
+    with pytest.raises(ValueError, match=message):
+        derivative(np.sin, 1.0, h=h, scheme=scheme)
+    with pytest.raises(ValueError, match=message):
+        grad(lambda p: p @ p, h=h, scheme=scheme)([1.0, 0.5])
+    with pytest.raises(ValueError, match=message):
+        directional(lambda p: p @ p, [1.0, 0.5], [1.0, 0.0], h=h, scheme=scheme)
+    with pytest.raises(ValueError, match=message):
+        jacobian(lambda p: p, h=h, scheme=scheme)([1.0, 0.5])
+    with pytest.raises(ValueError, match=message):
+        hessian(lambda p: p @ p, h=h)([1.0, 0.5])
+    with pytest.raises(ValueError, match=message):
+        error_by_step(np.sin, np.cos, 1.0, [1e-3, h], scheme=scheme)
+
+
+@pytest.mark.parametrize("h", [0, -1e-20, 1e-310])
+def test_useless_complex_step_is_refused(h):
+    with pytest.raises(ValueError, match="smallest useful h is 1e-292"):
+        derivative(np.sin, 1.0, h=h, scheme="complex")
+
+
+@pytest.mark.parametrize("h", [np.nan, np.inf, "small", [1e-3, 1e-3]])
+def test_step_that_is_no_step_is_refused(h):
+    with pytest.raises((ValueError, TypeError), match="h must"):
+        derivative(np.sin, 1.0, h=h)
+
+
+@given(x=st.floats(-1e200, 1e200), scheme=st.sampled_from(DIFFERENCES))
+@settings(deadline=None, derandomize=True)
+def test_smallest_useful_step_of_the_message_works(x, scheme):
+    with pytest.raises(ValueError, match="smallest useful h is") as caught:
+        derivative(lambda t: t, x, h=0.0, scheme=scheme)
+    smallest = float(str(caught.value).split("smallest useful h is ")[1].split(",")[0])
+    assert derivative(lambda t: t, x, h=1.05 * smallest, scheme=scheme) > 0
+    with pytest.raises(ValueError, match="smallest useful h"):
+        derivative(lambda t: t, x, h=0.9 * smallest, scheme=scheme)
+
+
+def test_a_step_for_each_coordinate_is_judged_for_each():
+    got = grad(lambda p: p[0] / 1e10 + p[1], h=[1e3, 1e-6])([1e10, 1.0])
+    assert got == pytest.approx([1e-10, 1], rel=1e-6)
+    with pytest.raises(ValueError, match=r"smallest useful h is 1\.9e-06"):
+        grad(lambda p: p.sum(), h=1e-7)([1e10, 1.0])
+
+
+@pytest.mark.parametrize("call", [derivative, lambda f, x: grad(f)(x), lambda f, x: hessian(f)(x)])
+@pytest.mark.parametrize(
+    ("x", "error", "way_out"),
+    [
+        (np.ones((2, 1)), ValueError, r"x\.ravel\(\)"),
+        ("1", TypeError, "np.asarray"),
+        (["a", "b"], TypeError, "np.asarray"),
+        (None, TypeError, "np.asarray"),
+        (1j, TypeError, "np.asarray"),
+        (np.nan, ValueError, "finite"),
+        ([1.0, np.inf], ValueError, r"index \[1\]"),
+        ([], ValueError, "empty"),
+        ([[1, 2], [3]], ValueError, "same length"),
+    ],
+)
+def test_bad_point_is_refused_with_a_way_out(call, x, error, way_out):
+    with pytest.raises(error, match=rf"x must.*{way_out}"):
+        call(np.sin, x)
+
+
+def test_unknown_scheme_is_refused_with_the_known_ones():
+    for scheme in ("cental", None, 2, "second"):
+        with pytest.raises(ValueError, match="scheme must be one of 'forward', 'backward'"):
+            derivative(np.sin, 1.0, scheme=scheme)
+        with pytest.raises(ValueError, match="scheme must be one of"):
+            grad(np.sin, scheme=scheme)
+
+
+def test_direction_of_another_shape_is_refused():
+    with pytest.raises(ValueError, match=r"shape of x, \(2,\), got \(3,\)"):
+        directional(lambda p: p @ p, [1, 2], [1, 2, 3])
+
+
+# The complex step refuses what breaks it
+
+
+BREAKERS = {
+    "abs": abs,
+    "np.abs": np.abs,
+    "fabs": np.fabs,
+    "x |x|": lambda x: x * abs(x),
+    "x^2 + tiny |x|": lambda x: x * x + 1e-13 * abs(x),
+    "max": lambda x: max(x, 0),
+    "np.maximum": lambda x: np.maximum(x, 0),
+    "np.minimum": lambda x: np.minimum(x, 0),
+    "np.fmax": lambda x: np.fmax(x, 0),
+    "np.clip": lambda x: np.clip(x, -1, 1),
+    "x.clip": lambda x: x.clip(-1, 1) * x,
+    "branch": lambda x: x if x > 0 else -x,
+    "sorted": lambda x: sorted([x, -x])[1],
+    "np.where": lambda x: np.where(x > 0, x, 0),
+    "equality": lambda x: x * (x != 0),
+    "sign": lambda x: np.sign(x) * x,
+    "round": lambda x: np.rint(x) + x,
+    "x.real": lambda x: x.real**2,
+    "np.real": lambda x: np.real(x) * x,
+    "np.imag": lambda x: np.imag(x) + x,
+    "conjugate": lambda x: x.conj() * x,
+    "np.conj": lambda x: np.conj(x) * x,
+    "angle": lambda x: np.angle(x) + x,
+    "float": lambda x: float(x) ** 2,
+    "math.sin": math.sin,
+    "norm": lambda x: np.linalg.norm(x),
+    "plain complex |x|": lambda x: complex(x) * abs(complex(x)),
+    "plain complex real": lambda x: complex(x).real * complex(x),
+    "stripped |x|": lambda x: np.asarray(x) * np.abs(np.asarray(x)),
+    "stripped sign": lambda x: np.asarray(x) * np.sign(np.asarray(x)),
+    "astype float": lambda x: x.astype(float) ** 2,
+    "arctan2": lambda x: np.arctan2(x, 1),
+    "floor": lambda x: np.floor(x) * x,
+}
+
+
+@pytest.mark.parametrize("x", [-1.5, 0.5, 2.0])
+@pytest.mark.parametrize("fun", BREAKERS.values(), ids=BREAKERS)
+def test_complex_step_refuses_a_function_that_breaks_it(fun, x):
+    with pytest.raises(ValueError, match="complex"):
+        derivative(fun, x, scheme="complex")
+
+
+@pytest.mark.parametrize("fun", BREAKERS.values(), ids=BREAKERS)
+def test_complex_step_refuses_breakers_of_vectors(fun):
+    with pytest.raises(ValueError, match="complex"):
+        grad(lambda p: fun(p[0]) + p[1], scheme="complex")([0.5, 1.0])
+
+    def unpacked(p):
+        a, b = p
+        return b * fun(a)
+
+    with pytest.raises(ValueError, match="complex"):
+        grad(unpacked, scheme="complex")([0.5, 1.0])
+    with pytest.raises(ValueError, match="complex"):
+        directional(unpacked, [0.5, 1.0], [1.0, 0.0], scheme="complex")
+
+
+@pytest.mark.parametrize(
+    "fun",
+    [
+        lambda p: np.max(p),
+        lambda p: p.max(),
+        lambda p: sorted(p)[0],
+        lambda p: np.sort(p)[0] * p[np.argmin(p)],
+        lambda p: np.abs(p).sum(),
+        lambda p: sum(abs(t) for t in p),
+        lambda p: np.where(p > 0, p, 0).sum(),
+        lambda p: np.linalg.norm(p),
+        lambda p: np.linalg.norm(p) ** 2 + p[0],
+        lambda p: np.vdot(p, p),
+        lambda p: (p * p.conj()).sum(),
+    ],
+)
+def test_complex_step_refuses_breakers_on_whole_vectors(fun):
+    with pytest.raises(ValueError, match="complex"):
+        grad(fun, scheme="complex")([0.5, -1.0, 2.0])
+
+
+@pytest.mark.parametrize("fun", [abs, lambda x: np.sqrt(x**2), lambda x: (x * x) ** 0.5])
+def test_complex_step_refuses_a_kink(fun):
+    with pytest.raises(ValueError, match="complex"):
+        derivative(fun, 0.0, scheme="complex")
+
+
+def fill(p):
+    out = np.zeros(2, dtype=p.dtype)
+    out[0] = p[0] * p[1]
+    out[1] += p[0] ** 2
+    return out.sum()
+
+
+ANALYTIC = {
+    "dot": lambda p: p @ p,
+    "np.dot": lambda p: np.dot(p, p),
+    "np.sum": lambda p: np.sum(p**3),
+    "mean": lambda p: p.mean(),
+    "np.mean": lambda p: np.mean(p * p),
+    "prod": lambda p: np.prod(p),
+    "power": lambda p: (p @ p) ** 0.5,
+    "list": lambda p: np.array([p[0] * p[1], 2 * p[0]]).sum(),
+    "stack": lambda p: np.stack([p[0], p[1] * p[0]]).sum(),
+    "cmath": lambda p: cmath.sin(p[0]) if np.iscomplexobj(p) else math.sin(p[0]),
+    "unpacked": lambda p: (lambda a, b: a * np.exp(b))(*p),
+    "in place": lambda p: (p.__imul__(2)).sum(),
+    "filled": fill,
+    "matrix": lambda p: np.array([[2.0, 1.0], [1.0, 3.0]]) @ p @ p,
+    "einsum": lambda p: np.einsum("i,i->", p, p),
+    "slices": lambda p: (p[1:] * p[:-1]).sum(),
+    "constant": lambda p: 3.0,
+    "ignores one": lambda p: p[1] ** 2,
+    "lambdified": symbolic.to_function(sp.sin(sp.Symbol("a")) * sp.Symbol("b"), sp.symbols("a b")),
+}
+
+
+@pytest.mark.parametrize("fun", ANALYTIC.values(), ids=ANALYTIC)
+def test_complex_step_passes_honest_functions(fun):
+    x = [0.5, -1.25]
+    exact, central = grad(fun, scheme="complex")(x), grad(fun)(x)
+    assert exact == pytest.approx(central, rel=1e-8, abs=1e-9)
+
+
+def test_complex_step_says_what_broke_it_and_the_way_out():
+    with pytest.raises(ValueError, match=r"absolute.*scheme='central'"):
+        derivative(abs, 2.0, scheme="complex")
+    with pytest.raises(ValueError, match=r"gives 2\.0 at x=2\.0.*difference 3\.99.*'central'"):
+        derivative(lambda x: np.asarray(x) * np.abs(np.asarray(x)), 2.0, scheme="complex")
+
+
+def test_complex_step_with_a_large_step_errs_by_theory_and_is_not_refused():
+    h = 1e-2
+    error = derivative(np.exp, 0.0, h=h, scheme="complex") - 1
+    assert error == pytest.approx(-(h**2) / 6, rel=1e-3)
