@@ -112,13 +112,20 @@ def positive(value, name):
 
 
 def fraction(value, name):
-    """Return a float in [0, 1); an expression with symbols passes as it is."""
+    """Return a float, or an array, in [0, 1); an expression with symbols passes as it is.
+
+    An array is for runs side by side: one momentum for each column.
+    """
     if is_symbolic(value):
         return value
-    value = number(value, name)
-    if not 0 <= value < 1:
-        raise ValueError(f"{name} must lie in [0, 1), got {value}; try for example {name}=0.9")
-    return value
+    array = real(value, name)
+    bad = (array < 0) | (array >= 1)
+    if bad.any():
+        raise ValueError(
+            f"{name} must lie in [0, 1), got {show(array[bad][0])}{_place(bad)}; "
+            f"try for example {name}=0.9"
+        )
+    return array.item() if array.ndim == 0 else array
 
 
 def positive_int(value, name, *, least=1):
