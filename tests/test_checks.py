@@ -1,0 +1,315 @@
+"""check prints one line, says ok or not yet, and never raises."""
+
+import itertools
+
+import numpy as np
+import pytest
+import sympy as sp
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from calclib.checks import check
+
+x, y = sp.symbols("x y")
+x_real = sp.Symbol("x", real=True)
+
+
+@pytest.fixture
+def verdict(capsys):
+    """Return what check prints for an answer, after looking that it is one whole line."""
+
+    def run(got, expected, **options):
+        assert check("3.2", got, expected, hint="look again", **options) is None
+        printed, warned = capsys.readouterr()
+        assert warned == ""
+        assert printed in ("3.2  ok\n", "3.2  not yet: look again\n")
+        return printed == "3.2  ok\n"
+
+    return run
+
+
+RIGHT = [
+    (2, 2.0),
+    (2.0 + 1e-9, 2),
+    (np.float32(0.1), 0.1),
+    (np.array(2.0), 2),
+    (sp.Rational(1, 2), 0.5),
+    (0.5, sp.Rational(1, 2)),
+    (sp.sqrt(2), 2**0.5),
+    (0, 1e-13),
+    (1e-13, 0),
+    (1e-7, 0),
+    (np.inf, np.inf),
+    (np.nan, np.nan),
+    (1j, 1j),
+    ([1, 2], np.array([1.0, 2.0])),
+    (np.array([1, 2]), [1, 2]),
+    ((1, 2), [1, 2]),
+    (np.eye(2), [[1, 0], [0, 1]]),
+    ([np.array([1, 2]), "a", True], (np.array([1, 2]), "a", True)),
+    (np.array([1.0, 1e-8]), np.array([1.0, 0.0])),
+    ("converges", "converges"),
+    ("  Converges ", "converges"),
+    (True, True),
+    (np.True_, True),
+    (False, np.bool_(False)),
+    ({"a": 1, "b": [2]}, {"b": (2,), "a": 1.0}),
+    (x * (x + 1), x**2 + x),
+    (x_real**2, x**2),
+    (sp.sin(x) ** 2, 1 - sp.cos(x) ** 2),
+    (0.1 * x + 0.2 * x, 0.3 * x),
+    (sp.Matrix([2 * x, y]), sp.ImmutableMatrix([x + x, y])),
+    ([2 * x, y], (x + x, y)),
+    (sp.Function("g")(x) * 2 - sp.Function("g")(x), sp.Function("g")(x)),
+    (sp.Eq(x, 1), sp.Eq(x, 1)),
+    (sp.oo, sp.oo),
+]
+
+WRONG = [
+    (2.1, 2),
+    (2 + 1e-5, 2),
+    (0, 2.7e-4),
+    (-2, 2),
+    (np.nan, 1),
+    (1, np.nan),
+    (1, np.inf),
+    (-np.inf, np.inf),
+    (True, 1),
+    (1, True),
+    (np.array([1]), 1),
+    (1, np.array([1])),
+    ([1, 2, 3], np.array([1, 2])),
+    (np.array([[1], [2]]), np.array([1, 2])),
+    ([1, 1], 1),
+    ([1, 2], [1]),
+    ("2", 2),
+    (2, "2"),
+    ("diverges", "converges"),
+    ({"a": 1}, {"a": 1, "b": 2}),
+    ({"a": 1}, [1]),
+    ([("a", 1)], {"a": 1}),
+    (x**2, x**3),
+    (x + 1e-3, x),
+    ("x**2", x**2),
+    (y, x),
+    (2, x),
+    (x, 2),
+    (x, sp.oo),
+    (sp.Matrix([x, y]), sp.Matrix([[x, y]])),
+    (sp.Matrix([x, y]), x),
+    (x, sp.Matrix([x, y])),
+    (sp.Eq(x, 1), sp.Eq(x, 2)),
+    (True, sp.Integer(1)),
+    (sp.sqrt(-1 - x**2), x),
+]
+
+
+@pytest.mark.parametrize(("got", "expected"), RIGHT, ids=lambda v: str(v)[:30])
+def test_right_answer_is_ok(verdict, got, expected):
+    assert verdict(got, expected)
+
+
+@pytest.mark.parametrize(("got", "expected"), WRONG, ids=lambda v: str(v)[:30])
+def test_wrong_answer_is_not_yet(verdict, got, expected):
+    assert not verdict(got, expected)
+
+
+def test_tolerance_is_relative_to_the_expected_number(verdict):
+    assert verdict(2.71e-4, 2.7e-4, tol=1e-2)
+    assert not verdict(2.8e-4, 2.7e-4, tol=1e-2)
+    assert verdict(1.0005e6, 1e6, tol=1e-3)
+    assert not verdict(1.002e6, 1e6, tol=1e-3)
+
+
+class Hostile:
+    """An object on which whatever check may try raises."""
+
+    def __init__(self, error=RuntimeError):
+        object.__setattr__(self, "error", error)
+
+    def refuse(self, *args, **kwargs):
+        raise object.__getattribute__(self, "error")("not with me")
+
+    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __hash__ = __bool__ = refuse
+    __array__ = __float__ = __complex__ = __int__ = __index__ = __len__ = __iter__ = refuse
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __abs__ = refuse
+    __getitem__ = __contains__ = __str__ = __repr__ = __getattr__ = _sympy_ = refuse
+
+
+class PretendsToBeAList(Hostile):
+    @property
+    def __class__(self):
+        return list
+
+
+class ListThatRaises(list):
+    __len__ = __iter__ = __getitem__ = Hostile.refuse
+    error = ValueError
+
+
+class DictThatRaises(dict):
+    keys = __iter__ = __getitem__ = Hostile.refuse
+    error = KeyError
+
+
+class ArrayOfAnotherShapeEachTime:
+    calls = itertools.count()
+
+    def __array__(self, dtype=None, copy=None):
+        return np.zeros(next(self.calls))
+
+
+class WarnsOnCompare(float):
+    def __eq__(self, other):
+        import warnings
+
+        warnings.warn("compared", UserWarning, stacklevel=1)
+        return True
+
+    __hash__ = float.__hash__
+
+
+def endless():
+    while True:
+        yield 1
+
+
+itself = []
+itself.append(itself)
+
+HOSTILE = [
+    ...,
+    None,
+    NotImplemented,
+    float("nan"),
+    [],
+    (),
+    {},
+    set(),
+    "",
+    "\ud800",
+    b"bytes",
+    object(),
+    type,
+    print,
+    lambda: 1,
+    endless(),
+    itertools.count(),
+    range(10**12),
+    10**400,
+    [..., ...],
+    [None],
+    itself,
+    [[1, 2], [3]],
+    np.array([1, None, "a"], dtype=object),
+    np.array([]),
+    np.array(["a"]),
+    np.zeros((0, 3)),
+    np.datetime64("2020-01-01"),
+    np.ma.masked,
+    np.zeros(3, dtype=[("a", int)]),
+    sp.nan,
+    sp.zoo,
+    sp.Symbol("q"),
+    sp.sin,
+    sp.Matrix(0, 0, []),
+    sp.Integral(sp.exp(x**x), x),
+    sp.Function("g"),
+    Exception("boom"),
+    Hostile(),
+    Hostile(RecursionError),
+    Hostile(MemoryError),
+    Hostile(AttributeError),
+    Hostile(StopIteration),
+    PretendsToBeAList(),
+    [Hostile(), Hostile()],
+    {"a": Hostile()},
+    ListThatRaises([1]),
+    DictThatRaises(a=1),
+    ArrayOfAnotherShapeEachTime(),
+    WarnsOnCompare(7),
+]
+
+EXPECTED = [
+    6.0,
+    np.array([1.0, 2.0]),
+    np.eye(2),
+    "ok",
+    True,
+    x**2,
+    sp.Matrix([x, y]),
+    sp.Eq(x, 3),
+    (1.0, 2.0),
+    [x, "a"],
+    {"a": 1.0},
+]
+
+
+@pytest.mark.parametrize("k", range(len(HOSTILE)))
+def test_nothing_that_is_given_makes_check_raise(verdict, k):
+    for expected in EXPECTED:
+        assert not verdict(HOSTILE[k], expected)
+
+
+def test_nothing_that_is_expected_makes_check_raise(capsys):
+    for got, expected in itertools.product([1.0, [1.0], x, ..., Hostile()], HOSTILE):
+        check("0", got, expected)
+        assert capsys.readouterr().out in ("0  ok\n", "0  not yet\n")
+
+
+def test_bad_tolerance_does_not_raise(verdict):
+    for tol in (None, "small", Hostile(), -1):
+        assert not verdict(2.0, 3.0, tol=tol)
+
+
+def test_label_and_hint_stay_on_one_line(capsys):
+    check("1\n.1", 1, 2, hint="first\nsecond \r\n third\u2028fourth")
+    assert capsys.readouterr().out == "1 .1  not yet: first second third fourth\n"
+    check(Hostile(), 1, 2, hint=Hostile())
+    assert capsys.readouterr().out == "  not yet\n"
+    check("1.1", 1, 2, hint="\ud800")
+    assert capsys.readouterr().out == "1.1  not yet: ?\n"
+
+
+def test_without_a_hint_there_is_no_colon(capsys):
+    check("1.1", 1, 2)
+    assert capsys.readouterr().out == "1.1  not yet\n"
+
+
+def test_answer_is_not_modified(verdict):
+    answer = [1, 2]
+    array = np.array([1, 2])
+    assert verdict(answer, np.array([1.0, 2.0]))
+    assert verdict(array, [1.0, 2.0])
+    assert answer == [1, 2]
+    assert array.tolist() == [1, 2]
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.complex_numbers(),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.tuples(inner, inner)
+        | st.dictionaries(st.text(max_size=2), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+
+
+@given(got=anything, expected=anything)
+@settings(max_examples=200, deadline=None, derandomize=True)
+def test_check_never_raises_on_random_objects(got, expected):
+    assert check("0", got, expected) is None
+
+
+@given(value=st.floats(allow_nan=False, allow_infinity=False))
+@settings(deadline=None, derandomize=True)
+def test_every_number_equals_itself_and_not_its_double_plus_one(value):
+    import contextlib
+    import io
+
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        check("0", value, value)
+        check("0", 2 * value + 1 if value >= 0 else 2 * value - 1, value)
+    assert said.getvalue() == "0  ok\n0  not yet\n"
