@@ -200,7 +200,9 @@ SPACE = [
         (x, y),
         1 / (1 + sp.exp(-(2 * x + y))),
         lambda p: sigmoid(2 * p[0] + p[1]),
-        lambda p: np.array([2.0, 1.0]) * sigmoid(2 * p[0] + p[1]) * sigmoid(-2 * p[0] - p[1]),
+        lambda p: np.multiply.outer(
+            [2.0, 1.0], sigmoid(2 * p[0] + p[1]) * sigmoid(-2 * p[0] - p[1])
+        ),
         lambda p: (
             np.array([[4.0, 2.0], [2.0, 1.0]])
             * sigmoid(2 * p[0] + p[1])
