@@ -308,9 +308,7 @@ def _value_at(expr, x, a):
     some = {symbol: sp.Rational(k, 7) for k, symbol in enumerate(others, start=2)}
     left, here, right = (expr.subs(x, a + d).subs(some).evalf(50) for d in (-_BESIDE, 0, _BESIDE))
     finite = not value.has(sp.nan, sp.zoo, sp.oo, -sp.oo, sp.DiracDelta)
-    jump = finite and any(
-        side.is_number and abs(side - here) > 1e-6 for side in (left, right)
-    )
+    jump = finite and any(side.is_number and abs(side - here) > 1e-6 for side in (left, right))
     if jump or not finite:
         raise ValueError(
             f"taylor needs a function that is smooth at {x} = {a}, got {expr} with the values "

@@ -52,7 +52,7 @@ def entries(text):
 
 def parameters(value):
     if inspect.isclass(value) and issubclass(value, Exception):
-        return set()
+        return {"args"}
     return set(inspect.signature(value).parameters)
 
 
