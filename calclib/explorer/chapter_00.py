@@ -63,7 +63,7 @@ def house_price() -> Explorer:
             Path("tangent_x", "tangent_y", "vermillion", 2.5),
             Handle("w", "loss", "Weight w on the loss curve"),
         ),
-        "The loss against w: a bowl with its lowest point near w = 2.04, and the tangent at w.",
+        "The loss against w: a bowl with its lowest point near w = 2.05, and the tangent at w.",
     )
     scene = Scene(
         "House price",

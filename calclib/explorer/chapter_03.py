@@ -30,10 +30,10 @@ def learning_rate_dial() -> Explorer:
     return Explorer(
         "learning-rate-dial",
         "Learning-rate dial: turn it until the descent breaks",
-        _on_a_line("Bowl x²", bowl((1.0,)), 5.0, (-2.0, 0.3), 0.9, BOWL),
-        _on_a_line("Two wells x² + 10 sin x", two_wells(), 1.5, (-2.7, -0.6), 0.02, WELLS),
-        _on_a_line("Plateau x² + 5 sin x", plateau(), 5.0, (-2.7, -0.3), 0.01, PLATEAU),
-        _on_a_map("Bowl x² + 10y²", bowl(), (5.0, 1.5), (-3.0, -0.7), 0.09, LONG_BOWL),
+        _on_a_line("Bowl x²", bowl((1.0,)), 5.0, (-1.5, 0.3), 0.9, BOWL),
+        _on_a_line("Two wells x² + 10 sin x", two_wells(), 1.5, (-2.5, -0.6), 0.02, WELLS),
+        _on_a_line("Plateau x² + 5 sin x", plateau(), 5.0, (-2.5, -0.3), 0.01, PLATEAU),
+        _on_a_map("Bowl x² + 10y²", bowl(), (5.0, 1.5), (-2.5, -0.7), 0.09, LONG_BOWL),
         _on_a_map("Valley (Rosenbrock)", valley(), (-1.0, 1.0), (-4.0, -2.0), 0.001,
                   VALLEY, steps=500),
     )  # fmt: skip
@@ -272,7 +272,7 @@ def _draw_dial(ax, rates, curvature):
     zones = (
         (rates[0], one, "green", "one side"),
         (one, two, "sky", "zigzag"),
-        (two, rates[1], "vermillion", "too large"),
+        (two, rates[1], "vermillion", "breaks"),
     )
     for low, high, color, word in zones:
         ax.axvspan(low, high, color=COLORS[color], alpha=0.3, lw=0)

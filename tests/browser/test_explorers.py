@@ -10,6 +10,7 @@ from calclib.explorer.words import number
 from calclib.problems import two_wells
 from calclib.tracing import Let, Orbit, Program, Sweep
 
+pytestmark = pytest.mark.xdist_group("explorers")
 EVERY = [make() for make in explorer.NAMED]
 SCENES = [(each, k) for each in EVERY for k in range(len(each.scenes))]
 
