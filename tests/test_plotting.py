@@ -184,7 +184,7 @@ def test_contours_give_both_axes_one_scale_and_fix_the_limits():
     problem = problems.bowl()
     _, ax = plotting.figure()
     plotting.contours(ax, *problem.grid(20))
-    plotting.path(ax, np.array([[5.0, 1.0], [500.0, -300.0]]))
+    ax.plot([5.0, 500.0], [1.0, -300.0])
     assert ax.get_aspect() == 1
     assert (ax.get_xlim(), ax.get_ylim()) == problem.domain
 
@@ -294,9 +294,9 @@ def test_losses_draw_on_a_linear_axis_if_asked():
     assert texts(ax)["signed"].xy == (2, -2)
 
 
-def test_a_loss_of_zero_or_nan_is_left_out_and_the_label_moves_to_the_last_one_seen():
+def test_a_loss_of_zero_or_infinity_is_left_out_and_the_label_moves_to_the_last_one_seen():
     fig, ax = plotting.figure()
-    plotting.losses(ax, {"exact": [25, 1, 0, 0], "lost": [25, 30, np.nan], "never": [0, 0]})
+    plotting.losses(ax, {"exact": [25, 1, 0, 0], "lost": [25, 30, np.inf], "never": [0, 0]})
     assert texts(ax)["exact"].xy == (1, 1)
     assert texts(ax)["lost"].xy == (1, 30)
     assert "never" not in texts(ax)

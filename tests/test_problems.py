@@ -254,6 +254,7 @@ def test_one_symbol_serves_a_function_of_one_variable():
     assert problem.fun(t) == t**2 + 10 * sp.sin(t)
     assert problem.grad(t) == 2 * t + 10 * sp.cos(t)
     assert problem.hess(t) == 2 - 10 * sp.sin(t)
+    assert all(isinstance(face(t), sp.Expr) for face in (problem.fun, problem.grad, problem.hess))
 
 
 def test_gradient_of_symbols_goes_through_the_arithmetic_of_a_step():
