@@ -172,12 +172,16 @@ BOWL = (
 )
 
 _BOTH = "Each step multiplies the error by {factor:.2f} along y and {gentle_factor:.2f} along x: "
+_AT = " After {n:.0f} steps it is at ({x_last}, {y_last})."
 LONG_BOWL = (
-    ("too_fast", _BOTH + "it diverges along y. The limit is 2/λ = {limit:.2f}."),
-    ("on_the_edge", _BOTH + "along y it jumps from side to side forever. This is the limit, 2/λ."),
-    ("zigzags", _BOTH + "it zigzags across the bowl and converges along it."),
-    ("in_one", _BOTH + "the steep direction is solved in one step, the gentle one is not."),
-    ("", _BOTH + "it converges without a zigzag, slowly along x."),
+    ("too_fast", _BOTH + "it diverges along y. The limit is 2/λ = {limit:.2f}." + _AT),
+    (
+        "on_the_edge",
+        _BOTH + "along y it jumps from side to side forever. This is the limit, 2/λ." + _AT,
+    ),
+    ("zigzags", _BOTH + "it zigzags across the bowl and converges along it." + _AT),
+    ("in_one", _BOTH + "the steep direction is solved in one step, the gentle one is not." + _AT),
+    ("", _BOTH + "it converges without a zigzag, slowly along x." + _AT),
 )
 
 _SETTLED = (

@@ -149,8 +149,8 @@ function handle(mark, panel, scene, set) {
     tabindex: 0,
     role: "slider",
     "aria-label": mark.label,
-    "aria-valuemin": main.low,
-    "aria-valuemax": main.high,
+    "aria-valuemin": position(main, main.low).toFixed(2),
+    "aria-valuemax": position(main, main.high).toFixed(2),
     "data-lm-suppress-shortcuts": "true",
     style: `--mark: var(--${mark.color})`,
   });
@@ -184,7 +184,7 @@ function handle(mark, panel, scene, set) {
     latest = quantities;
     const [[x], [y]] = [numbers(mark.x, quantities), numbers(mark.y, quantities)];
     grip.setAttribute("transform", `translate(${place(axes.x, x).toFixed(2)} ${place(axes.y, y).toFixed(2)})`);
-    grip.setAttribute("aria-valuenow", latest[main.name]);
+    grip.setAttribute("aria-valuenow", position(main, latest[main.name]).toFixed(2));
     const told = Object.values(sliders).map((slider) => `${slider.label} ${number(latest[slider.name], slider.form)}`);
     grip.setAttribute("aria-valuetext", told.join(", "));
   };
