@@ -82,6 +82,7 @@ FONTS_OF_COMMANDS = {
 MISLEADING_LABEL = '<summary aria-label="Toggle hidden content">'  # hides the visible words
 NOT_SHIPPED = (
     "**/*.map",
+    "*webpack-macros.html",
     "images/logo_*",
     "locales",
     "mathjax",
@@ -225,12 +226,29 @@ def depart_summary(writer, node):
 
 
 def describe_page(app, pagename, templatename, context, doctree):
-    """Give the template the page's first paragraph, cut at a word, as its description."""
+    """Give the page its first paragraph as a description, and words to what had none."""
     if doctree is None:
         return
     text = next((words(p) for p in doctree.findall(nodes.paragraph) if is_prose(p)), "")
-    context["body"] = context["body"].replace(MISLEADING_LABEL, "<summary>")
+    context["body"] = spoken_headers(context["body"].replace(MISLEADING_LABEL, "<summary>"))
     context["book_description"] = text if len(text) <= 160 else text[:157].rsplit(" ", 1)[0] + " …"
+
+
+def spoken_headers(html):
+    """Mend table headers without words: an empty one is no header, TeX is read aloud."""
+
+    def mended(match):
+        without_tags = re.sub(r"<[^>]+>", "", match[1])
+        formula = re.fullmatch(r"\s*\\\((.*)\\\)\s*", without_tags)
+        if not without_tags.strip():
+            return '<td class="head"></td>'
+        if not formula:
+            return match[0]
+        spoken = " ".join(re.sub(r"[\\{}$]|_|\^", " ", formula[1]).split())
+        hidden = f'<span class="visually-hidden">{spoken}</span>'
+        return f'<th class="head">{hidden}<p aria-hidden="true">{match[1]}</p></th>'
+
+    return re.sub(r'<th class="head"><p>(.*?)</p></th>', mended, html, flags=re.DOTALL)
 
 
 def is_prose(paragraph):
@@ -249,6 +267,11 @@ def words(paragraph):
 
 
 # A lean site
+
+
+def start_afresh(app):
+    """Remove the files that an earlier build made lean, so that Sphinx copies them without ado."""
+    shutil.rmtree(Path(app.outdir) / "_static", ignore_errors=True)
 
 
 def slim(app, exception):
@@ -313,6 +336,7 @@ def setup(app):
     app.add_node(DetailsNode, html=(visit_details, depart_details))
     app.add_node(SummaryNode, html=(visit_summary, depart_summary))
     app.add_transform(DropdownTransform)
+    app.connect("builder-inited", start_afresh)
     app.connect("write-started", number_chapters)
     app.connect("html-page-context", describe_page)
     app.connect("build-finished", slim)
