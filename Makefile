@@ -57,7 +57,7 @@ test: $(TEST_READY)
 	@$(STEP) "Running the notebooks and building the site" --hint "$(BUILD_HINT)" -- $(BUILD)
 	@$(STEP) "The site and JupyterLab in a browser" \
 	    --hint "the last lines above name each test that failed: $(PY) -m pytest TEST" \
-	    -- $(PY) -m pytest tests/browser -n 2 --dist loadgroup
+	    -- $(PY) -m pytest tests/browser -n 2 --dist loadfile
 	@$(STEP) --end "make test"
 
 serve: book

@@ -137,7 +137,7 @@ def positions(scene):
     for slider in scene.sliders:
         yield from ({slider.name: value} for value in slider.values())
     names = [slider.name for slider in scene.sliders]
-    for values in itertools.product(*(slider.values(5) for slider in scene.sliders)):
+    for values in itertools.product(*(slider.values(3) for slider in scene.sliders)):
         yield dict(zip(names, values, strict=True))
 
 

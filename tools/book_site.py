@@ -230,7 +230,9 @@ def describe_page(app, pagename, templatename, context, doctree):
     if doctree is None:
         return
     text = next((words(p) for p in doctree.findall(nodes.paragraph) if is_prose(p)), "")
-    context["body"] = spoken_headers(context["body"].replace(MISLEADING_LABEL, "<summary>"))
+    body = context["body"].replace(MISLEADING_LABEL, "<summary>")
+    body = body.replace(' role="doc-biblioentry"', ' role="listitem"')  # the former is deprecated
+    context["body"] = spoken_headers(body)
     context["book_description"] = text if len(text) <= 160 else text[:157].rsplit(" ", 1)[0] + " …"
 
 

@@ -3,6 +3,7 @@
 import ensure_browser
 import pytest
 from playwright.sync_api import sync_playwright
+from site_pages import SITE
 
 
 @pytest.fixture(scope="session")
@@ -17,3 +18,38 @@ def browser():
         )
         yield started
         started.close()
+
+
+@pytest.fixture
+def read(browser):
+    """Open a page of the site; what it asks for from outside and what goes wrong is recorded."""
+    contexts = []
+
+    def opened(name, theme="light", width=1280):
+        context = browser.new_context(offline=True, viewport={"width": width, "height": 900})
+        context.add_init_script(
+            f"localStorage.setItem('mode', '{theme}'); localStorage.setItem('theme', '{theme}')"
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.trouble = []
+        page.on("console", lambda m: m.type in ("error", "warning") and page.trouble.append(m.text))
+        page.on("pageerror", lambda error: page.trouble.append(str(error)))
+        page.on("requestfailed", lambda request: page.trouble.append(f"failed: {request.url}"))
+        page.on(
+            "request",
+            lambda request: (
+                request.url.startswith(("file:", "data:", "blob:"))
+                or page.trouble.append(f"asked for {request.url}")
+            ),
+        )
+        page.goto((SITE / name).as_uri())
+        page.wait_for_load_state("networkidle")
+        if page.locator(".math").count():
+            page.wait_for_function("document.querySelector('mjx-container') !== null")
+            page.evaluate("MathJax.startup.promise.then(() => 0)")
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()

@@ -10,7 +10,6 @@ from calclib.explorer.words import number
 from calclib.problems import two_wells
 from calclib.tracing import Let, Orbit, Program, Sweep
 
-pytestmark = pytest.mark.xdist_group("explorers")
 EVERY = [make() for make in explorer.NAMED]
 SCENES = [(each, k) for each in EVERY for k in range(len(each.scenes))]
 
@@ -30,7 +29,7 @@ def page(browser, tmp_path_factory):
 
 def grid(scene):
     """Spread values over all sliders of a scene."""
-    count = 12 if len(scene.sliders) < 3 else 5
+    count = 12 if len(scene.sliders) < 3 else 4
     names = [slider.name for slider in scene.sliders]
     for values in itertools.product(*(slider.values(count) for slider in scene.sliders)):
         yield dict(zip(names, values, strict=True))

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.xdist_group("lab")
 ROOT = Path(__file__).parents[2]
 CHAPTER = "03_gradient_descent.ipynb"
 
