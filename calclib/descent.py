@@ -443,7 +443,7 @@ class _Counted:
         self.calls += 1
         expected = x.shape if self.name == "grad" else x.shape[1:]
         try:
-            out = np.array(self.function(x.copy() if x.ndim else float(x)))
+            out = np.asarray(self.function(x.copy() if x.ndim else float(x)))
         except (ArithmeticError, ValueError) as error:  # as math.log(-1.0) and 1 / 0.0 raise
             if self.calls == 1:
                 raise ValueError(
@@ -458,7 +458,7 @@ class _Counted:
             )
         if out.shape != expected:
             raise ValueError(_shape_message(self.name, x.shape, out.shape))
-        return out.astype(float)
+        return out.astype(float)  # a copy: the caller's buffer may change
 
 
 def _shape_message(name, x, got):

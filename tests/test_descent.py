@@ -426,11 +426,30 @@ def test_a_step_over_the_edge_with_the_numerical_gradient_ends_before_it():
 
 
 def test_an_infinite_gradient_ends_before_it():
-    result = gradient_descent(
-        lambda x: x**2, 1.0, learning_rate=0.5, grad=lambda x: np.inf if x == 0 else 2 * x
-    )
+    def grad(x):
+        return np.where(x == 0, np.inf, 2 * x)
+
+    result = gradient_descent(square, 1.0, learning_rate=0.5, grad=grad)
     assert result.status == "diverged"
-    assert result.x == 1.0
+    assert (result.x, result.fun, result.grad) == (1.0, 1.0, 2.0)
+    many = minimize_many(squares, [[1.0]], sgd, learning_rates=[0.5, 0.1], grad=grad)
+    assert many.status.tolist() == ["diverged", "converged"]
+    assert (many.x[0, 0], many.fun[0], many.grad[0, 0]) == (1.0, 1.0, 2.0)
+
+
+def test_the_gradient_is_never_asked_where_the_function_is_not_finite():
+    asked = []
+
+    def grad(x):
+        asked.append(np.array(x))
+        return 1 - 1 / x
+
+    starts = [[1.7, 0.5]]
+    result = minimize_many(
+        lambda x: (x - np.log(x))[0], starts, sgd, learning_rates=[8, 0.1], grad=grad
+    )
+    assert result.status.tolist() == ["diverged", "converged"]
+    assert np.min(asked) > 0
 
 
 # Many runs at once
