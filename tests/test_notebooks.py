@@ -1,0 +1,237 @@
+"""The chapters as they are stored: canonical, in order, seeded, and with exercises that work."""
+
+import base64
+import functools
+import io
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pytest
+import tidy_notebooks
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parent.parent
+CHAPTERS = sorted((ROOT / "chapters").glob("*.ipynb"))
+LABEL = re.compile(r"^:label: ex-(\d+)-(\d+)$", re.MULTILINE)
+CHECKED = re.compile(r'check\(\s*"([^"]+)"')
+
+every_chapter = pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
+
+
+@functools.cache
+def stored(chapter):
+    return nbformat.read(chapter, as_version=4)
+
+
+@functools.cache
+def run_again(chapter):
+    """Run the chapter in a fresh kernel, as `make notebooks` does, and write nothing."""
+    _, text = tidy_notebooks.process(chapter)
+    return nbformat.reads(text, as_version=4)
+
+
+def code_cells(nb):
+    return [cell for cell in nb.cells if cell.cell_type == "code"]
+
+
+def printed(cell):
+    return "".join(out.text for out in cell.outputs if out.output_type == "stream")
+
+
+def tags(cell):
+    return cell.metadata.get("tags", [])
+
+
+def exercises(nb):
+    """Yield each exercise's number and the cells from its text to the next one's, with its own."""
+    starts = [k for k, cell in enumerate(nb.cells) if "{exercise}" in cell.source]
+    for begin, end in zip(starts, [*starts[1:], len(nb.cells)], strict=True):
+        chapter, k = map(int, LABEL.search(nb.cells[begin].source).groups())
+        yield f"{chapter}.{k}", nb.cells[begin:end]
+
+
+EXERCISES = [
+    pytest.param(chapter, number, id=number)
+    for chapter in CHAPTERS
+    for number, _ in exercises(stored(chapter))
+]
+
+
+def starter_and_solution(nb, number):
+    """Give the two code cells of an exercise."""
+    cells = dict(exercises(nb))[number]
+    begins = re.compile(rf"# Solution {re.escape(number)}(?!\d)")
+    solution = next(k for k, cell in enumerate(cells) if begins.match(cell.source))
+    return cells[solution - 1], cells[solution]
+
+
+# --- the stored form ------------------------------------------------------------------------------
+
+
+def test_the_first_four_chapters_are_there():
+    assert [path.stem[:2] for path in CHAPTERS[:4]] == ["00", "01", "02", "03"]
+
+
+@every_chapter
+def test_a_chapter_is_stored_in_its_canonical_form(chapter):
+    canonical = tidy_notebooks.dumps(tidy_notebooks.tidied(stored(chapter)))
+    assert canonical == chapter.read_text("utf-8")
+
+
+@every_chapter
+def test_every_cell_ran_and_in_order(chapter):
+    counts = [cell.execution_count for cell in code_cells(stored(chapter))]
+    assert counts == list(range(1, len(counts) + 1))
+
+
+@every_chapter
+def test_a_cell_shows_an_error_exactly_where_it_says_so(chapter):
+    for cell in code_cells(stored(chapter)):
+        shows = any(out.output_type == "error" for out in cell.outputs)
+        assert shows == ("raises-exception" in tags(cell)), cell.source
+
+
+@every_chapter
+def test_only_explorers_go_uncompared(chapter):
+    for cell in code_cells(stored(chapter)):
+        assert not re.search(r"#\s*(NBVAL|PYTEST_VALIDATE)", cell.source), cell.source
+        last = cell.source.rstrip().splitlines()[-1]
+        shows_an_explorer = re.fullmatch(r"explorer\.\w+\(.*\)", last) is not None
+        assert shows_an_explorer == (tidy_notebooks.EXPLORER_TAG in tags(cell)), cell.source
+
+
+@every_chapter
+def test_no_output_depends_on_the_machine_or_the_moment(chapter):
+    for cell in code_cells(stored(chapter)):
+        for out in cell.outputs:
+            text = out.get("text") or out.get("evalue") or out["data"].get("text/plain", "")
+            assert not re.search(r"0x[0-9a-f]{6,}|/(home|tmp|usr|Users|work)/|[A-Z]:\\", text), text
+        assert not re.search(r"(?<![.\w])(time|datetime|timeit|os)\.|%time", cell.source)
+
+
+@every_chapter
+def test_all_randomness_comes_from_one_seeded_generator(chapter):
+    code = "\n".join(cell.source for cell in code_cells(stored(chapter)))
+    assert len(re.findall(r"^rng = np\.random\.default_rng\(\d+\)$", code, re.MULTILINE)) == 1
+    assert len(re.findall(r"default_rng\(", code)) == 1
+    assert not re.search(r"\bimport random\b|np\.random\.(?!default_rng)", code)
+
+
+@every_chapter
+def test_every_figure_has_a_caption_a_name_and_words_for_who_cannot_see_it(chapter):
+    for cell in code_cells(stored(chapter)):
+        pictures = [out for out in cell.outputs if "image/png" in out.get("data", {})]
+        if not pictures or tidy_notebooks.EXPLORER_TAG in tags(cell):
+            continue
+        assert "plt.show()" in cell.source.splitlines(), cell.source
+        shown = cell.metadata.get("mystnb", {})
+        assert len(shown.get("image", {}).get("alt", "")) > 20, cell.source
+        assert len(shown.get("figure", {}).get("caption", "")) > 20, cell.source
+        assert shown["figure"]["name"].startswith("fig-"), cell.source
+
+
+# --- running it again -----------------------------------------------------------------------------
+
+
+def without_pictures(nb):
+    """Give the stored text with each PNG replaced, and the pictures as arrays."""
+    nb = nbformat.from_dict(nb)
+    pictures = []
+    for cell in code_cells(nb):
+        for out in cell.outputs:
+            if "image/png" in out.get("data", {}):
+                png = io.BytesIO(base64.b64decode(out.data["image/png"]))
+                pictures.append(np.asarray(Image.open(png).convert("RGB"), dtype=int))
+                out.data["image/png"] = "a picture"
+    return tidy_notebooks.dumps(nb), pictures
+
+
+@every_chapter
+def test_running_a_chapter_again_changes_nothing(chapter):
+    """Texts are equal to the byte; on another processor, pictures may differ by rounding."""
+    text, pictures = without_pictures(nbformat.read(chapter, as_version=4))
+    text_again, pictures_again = without_pictures(nbformat.from_dict(run_again(chapter)))
+    assert text_again == text
+    for one, other in zip(pictures, pictures_again, strict=True):
+        assert one.shape == other.shape
+        assert np.mean(np.abs(one - other) > 8) < 0.001
+
+
+@pytest.fixture(scope="module")
+def nbval_on_two_copies(tmp_path_factory):
+    """Run nbval on the beginning of a chapter and on a copy with its first number changed."""
+    folder = tmp_path_factory.mktemp("chapters")
+    nb = nbformat.read(CHAPTERS[0], as_version=4)
+    first = next(k for k, cell in enumerate(nb.cells) if "outputs" in cell and printed(cell))
+    nb.cells = nb.cells[: first + 1]
+    nbformat.write(nb, folder / "untouched.ipynb")
+    out = nb.cells[-1].outputs[0]
+    digit = re.search(r"\d", out.text)
+    out.text = out.text[: digit.start()] + str(9 - int(digit[0])) + out.text[digit.end() :]
+    nbformat.write(nb, folder / "tampered.ipynb")
+    command = [sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env", "-v", "-n", "0"]
+    return subprocess.run(
+        [*command, "--color=no", "tampered.ipynb", "untouched.ipynb"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_tampered_stored_number_fails(nbval_on_two_copies):
+    assert nbval_on_two_copies.returncode == 1
+    failed = re.findall(r"^(\S+)::ipynb::Cell \d+ FAILED", nbval_on_two_copies.stdout, re.MULTILINE)
+    assert failed == ["tampered"]
+    assert "Cell outputs differ" in nbval_on_two_copies.stdout
+
+
+def test_the_untouched_copy_passes(nbval_on_two_copies):
+    results = re.findall(r"^untouched::ipynb::Cell \d+ (\w+)", nbval_on_two_copies.stdout, 8)
+    assert results
+    assert set(results) == {"PASSED"}
+
+
+# --- exercises ------------------------------------------------------------------------------------
+
+
+@every_chapter
+def test_exercises_are_numbered_after_their_chapter_and_there_are_six_or_more(chapter):
+    numbers = [number for number, _ in exercises(stored(chapter))]
+    assert numbers == [f"{int(chapter.stem[:2])}.{k}" for k in range(1, len(numbers) + 1)]
+    assert len(numbers) >= 6
+
+
+@every_chapter
+def test_every_check_belongs_to_an_exercise(chapter):
+    nb = stored(chapter)
+    checked = [label for cell in code_cells(nb) for label in CHECKED.findall(cell.source)]
+    assert sorted(checked) == sorted(2 * [number for number, _ in exercises(nb)])
+
+
+@pytest.mark.parametrize(("chapter", "number"), EXERCISES)
+def test_an_exercise_has_one_starter_and_one_folded_solution(chapter, number):
+    cells = dict(exercises(stored(chapter)))[number]
+    solutions = [cell for cell in cells if cell.source.startswith("# Solution")]
+    assert len(solutions) == 1
+    starter, solution = starter_and_solution(stored(chapter), number)
+    assert re.search(r"= \.\.\.|return \.\.\.|^\s*\.\.\.$", starter.source, re.MULTILINE)
+    assert CHECKED.findall(starter.source) == CHECKED.findall(solution.source) == [number]
+    assert tags(solution) == ["hide-cell"]
+    assert solution.metadata.jupyter == {"source_hidden": True, "outputs_hidden": True}
+    assert any("Hint" in cell.source for cell in cells)
+
+
+@pytest.mark.parametrize(("chapter", "number"), EXERCISES)
+def test_the_starter_says_not_yet_and_the_solution_says_ok(chapter, number):
+    for nb in (stored(chapter), run_again(chapter)):
+        starter, solution = starter_and_solution(nb, number)
+        said = [line for line in printed(starter).splitlines() if line.startswith(f"{number}  ")]
+        assert len(said) == 1
+        assert re.match(r"[\d.]+  not yet: .{5,}", said[0])
+        said = [line for line in printed(solution).splitlines() if line.startswith(f"{number}  ")]
+        assert said == [f"{number}  ok"]
