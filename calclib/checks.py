@@ -45,7 +45,7 @@ def check(label, got, expected, *, tol=1e-6, hint=""):
     1.2  not yet: double each number
     """
     try:
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             right = bool(_same(got, expected, tol))
     except Exception:  # an answer that cannot be compared is not right yet
@@ -55,8 +55,6 @@ def check(label, got, expected, *, tol=1e-6, hint=""):
 
 
 def _same(got, expected, tol):
-    if got is None or got is ...:
-        return False
     if isinstance(expected, dict):
         return (
             isinstance(got, dict)
@@ -64,10 +62,8 @@ def _same(got, expected, tol):
             and all(_same(got[key], expected[key], tol) for key in expected)
         )
     if isinstance(expected, tuple | list):
-        return (
-            isinstance(got, tuple | list | np.ndarray)
-            and len(got) == len(expected)
-            and all(_same(*pair, tol) for pair in zip(got, expected, strict=True))
+        return isinstance(got, tuple | list | np.ndarray) and all(
+            _same(*pair, tol) for pair in zip(got, expected, strict=True)
         )
     if isinstance(expected, str):
         return isinstance(got, str) and _line(got).casefold() == _line(expected).casefold()
@@ -99,8 +95,6 @@ def _numbers(value):
 
 def _same_expression(got, expected, tol):
     """Tell whether two expressions, or matrices of them, are the same function."""
-    if isinstance(got, bool):
-        return False
     got = sp.sympify(got, strict=True)
     if isinstance(expected, sp.MatrixBase):
         return got.shape == expected.shape and all(

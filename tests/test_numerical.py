@@ -547,7 +547,16 @@ def test_a_step_for_each_coordinate_is_judged_for_each():
         grad(lambda p: p.sum(), h=1e-7)([1e10, 1.0])
 
 
-@pytest.mark.parametrize("call", [derivative, lambda f, x: grad(f)(x), lambda f, x: hessian(f)(x)])
+@pytest.mark.parametrize(
+    "call",
+    [
+        derivative,
+        lambda f, x: grad(f)(x),
+        lambda f, x: jacobian(f)(x),
+        lambda f, x: hessian(f)(x),
+        lambda f, x: directional(f, x, [1.0]),
+    ],
+)
 @pytest.mark.parametrize(
     ("x", "error", "way_out"),
     [
@@ -565,6 +574,11 @@ def test_a_step_for_each_coordinate_is_judged_for_each():
 def test_bad_point_is_refused_with_a_way_out(call, x, error, way_out):
     with pytest.raises(error, match=rf"x must.*{way_out}"):
         call(np.sin, x)
+
+
+def test_jacobian_at_a_number_says_how_to_make_a_vector():
+    with pytest.raises(ValueError, match=r"x must have shape \(n,\), got a number; use np\.array"):
+        jacobian(np.sin)(1.0)
 
 
 def test_unknown_scheme_is_refused_with_the_known_ones():
@@ -589,6 +603,9 @@ BREAKERS = {
     "fabs": np.fabs,
     "x |x|": lambda x: x * abs(x),
     "x^2 + tiny |x|": lambda x: x * x + 1e-13 * abs(x),
+    "x^2 + tiny real": lambda x: x * x + 1e-13 * x.real,
+    "x^2 + tiny imag": lambda x: x * x + 1e-13 * x.imag,
+    "x^2 + tiny astype": lambda x: x * x + 1e-13 * x.astype(float),
     "max": lambda x: max(x, 0),
     "np.maximum": lambda x: np.maximum(x, 0),
     "np.minimum": lambda x: np.minimum(x, 0),
@@ -611,6 +628,7 @@ BREAKERS = {
     "math.sin": math.sin,
     "norm": lambda x: np.linalg.norm(x),
     "plain complex |x|": lambda x: complex(x) * abs(complex(x)),
+    "plain complex small |x|": lambda x: complex(x) + 1e-7 * abs(complex(x)),
     "plain complex real": lambda x: complex(x).real * complex(x),
     "stripped |x|": lambda x: np.asarray(x) * np.abs(np.asarray(x)),
     "stripped sign": lambda x: np.asarray(x) * np.sign(np.asarray(x)),
@@ -663,7 +681,16 @@ def test_complex_step_refuses_breakers_on_whole_vectors(fun):
         grad(fun, scheme="complex")([0.5, -1.0, 2.0])
 
 
-@pytest.mark.parametrize("fun", [abs, lambda x: np.sqrt(x**2), lambda x: (x * x) ** 0.5])
+@pytest.mark.parametrize(
+    "fun",
+    [
+        abs,
+        lambda x: np.sqrt(x**2),
+        lambda x: (x * x) ** 0.5,
+        lambda x: abs(complex(x)),
+        lambda x: np.abs(np.asarray(x)),
+    ],
+)
 def test_complex_step_refuses_a_kink(fun):
     with pytest.raises(ValueError, match="complex"):
         derivative(fun, 0.0, scheme="complex")

@@ -87,6 +87,7 @@ def test_checked_array_does_not_share_the_memory_of_the_caller():
     for accept in (_validate.start, _validate.real, _validate.vector, _validate.point):
         assert not np.shares_memory(accept(x0, "x0"), x0)
     assert not np.shares_memory(_validate.positive(x0, "x0"), x0)
+    assert not np.shares_memory(_validate.point(x0, keep_precision=True), x0)
 
 
 # Rates, fractions, counts
@@ -132,6 +133,12 @@ def test_fraction_keeps_numbers_and_symbols():
     assert _validate.fraction(0, "momentum") == 0.0
     assert _validate.fraction(0.9, "momentum") == 0.9
     assert _validate.fraction(beta, "momentum") is beta
+    assert _validate.fraction([0, 0.9], "momentum").tolist() == [0.0, 0.9]
+
+
+def test_fraction_names_the_bad_one():
+    with pytest.raises(ValueError, match=r"momentum must .*got 1\.5 at index \[1\]"):
+        _validate.fraction([0.5, 1.5], "momentum")
 
 
 @pytest.mark.parametrize("value", [0, -5, np.int64(0)])
@@ -155,7 +162,7 @@ def test_count_is_an_int():
 
 def test_choice_lists_what_there_is():
     assert _validate.choice("a", "scheme", ("a", "b")) == "a"
-    for value in ("c", None, 3, ["a"]):
+    for value in ("c", None, 3, ["a"], np.array(["a", "b"])):
         with pytest.raises(ValueError, match=r"scheme must be one of 'a', 'b', got"):
             _validate.choice(value, "scheme", ("a", "b"))
 
