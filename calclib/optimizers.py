@@ -107,9 +107,11 @@ def sgd(learning_rate, *, momentum=0.0, nesterov=False):
     -----
     The convention is PyTorch's: the rate multiplies the velocity, so a change of rate acts on all
     of it at once. The heavy ball of Polyak puts the rate inside instead, v = momentum v - rate g
-    and step = v; for a constant rate both give the same points. The name says
-    stochastic; that is a property of the gradients given to it, not of the rule.
-    On a quadratic with largest curvature L the rule is stable for rates below 2 (1 + momentum) / L.
+    and step = v; for a constant rate both give the same points. The S in the name stands for
+    stochastic, a property of the gradients given to the rule, not of the rule.
+
+    On a quadratic with largest curvature L the rule is stable for rates below
+    2 (1 + momentum) / L, and with ``nesterov=True`` below 2 (1 + momentum) / (L (1 + 2 momentum)).
 
     References
     ----------

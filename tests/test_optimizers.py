@@ -158,13 +158,18 @@ def test_rates_given_as_an_array_are_copied():
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.5, 0.9])
-def test_a_quadratic_is_stable_just_below_two_times_one_plus_momentum_over_its_curvature(momentum):
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_a_quadratic_is_stable_just_below_the_limit_of_the_rule(momentum, nesterov):
     curvature = 20.0
-    limit = 2 * (1 + momentum) / curvature
-    below = run(sgd(0.98 * limit, momentum=momentum), lambda x: curvature * x, 1.0, 2000)
-    above = run(sgd(1.02 * limit, momentum=momentum), lambda x: curvature * x, 1.0, 2000)
-    assert abs(below) < 1e-3
-    assert abs(above) > 1e3
+    limit = 2 * (1 + momentum) / curvature / (1 + 2 * momentum if nesterov else 1)
+    sizes = [
+        abs(
+            run(sgd(rate, momentum=momentum, nesterov=nesterov), lambda x: curvature * x, 1.0, 3000)
+        )
+        for rate in (0.98 * limit, 1.02 * limit)
+    ]
+    assert sizes[0] < 1e-3
+    assert sizes[1] > 1e3
 
 
 OPTIMIZERS = {
