@@ -414,7 +414,9 @@ def test_a_step_over_the_edge_of_the_domain_ends_before_it():
             lambda x, log=log: x - log(x), 1.7, learning_rate=8.0, grad=lambda x: 1 - 1 / x
         )
         assert result.status == "diverged"
-        assert "not finite at the next point" in result.message
+        assert result.message.startswith(
+            "Diverged after 0 steps: fun or its gradient is not finite"
+        )
         assert result.path.tolist() == [1.7]
         assert result.nit == 0
 
@@ -730,6 +732,17 @@ def test_functions_that_scribble_on_their_arguments_do_no_harm():
     scribbled = gradient_descent(fun, [5.0, 1.0], learning_rate=0.1, grad=grad, callback=scribble)
     np.testing.assert_allclose(scribbled.path, clean.path, rtol=1e-15)
     np.testing.assert_allclose(scribbled.grad_norms, clean.grad_norms, rtol=1e-15)
+
+
+def test_a_gradient_kept_in_one_buffer_does_no_harm_to_a_lost_run():
+    buffer = np.empty(1)
+
+    def grad(x):
+        return np.divide(1, x, out=buffer) if x[0] > 1 else np.multiply(np.nan, x, out=buffer)
+
+    result = gradient_descent(squares, [2.0], learning_rate=3.0, grad=grad)
+    assert result.status == "diverged"
+    assert result.grad.tolist() == [0.5]
 
 
 def test_x_and_path_share_no_memory():
