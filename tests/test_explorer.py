@@ -137,7 +137,8 @@ def positions(scene):
     for slider in scene.sliders:
         yield from ({slider.name: value} for value in slider.values())
     names = [slider.name for slider in scene.sliders]
-    for values in itertools.product(*(slider.values(3) for slider in scene.sliders)):
+    count = 5 if len(scene.sliders) < 3 else 3
+    for values in itertools.product(*(slider.values(count) for slider in scene.sliders)):
         yield dict(zip(names, values, strict=True))
 
 
