@@ -23,6 +23,7 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import sympy as sp
@@ -646,10 +647,11 @@ def _symbol(name: str) -> sp.Symbol:
     return sp.Symbol(name, real=True)
 
 
-def _parameters(fun: Callable) -> list[str]:
+@cache
+def _parameters(fun: Callable) -> tuple[str, ...]:
     """Names of the parameters without a default: the quantities that the rule reads."""
     found = inspect.signature(fun).parameters.values()
-    return [each.name for each in found if each.default is each.empty]
+    return tuple(each.name for each in found if each.default is each.empty)
 
 
 def _numbers(quantity) -> list[str]:
