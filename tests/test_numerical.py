@@ -606,6 +606,7 @@ BREAKERS = {
     "x^2 + tiny real": lambda x: x * x + 1e-13 * x.real,
     "x^2 + tiny imag": lambda x: x * x + 1e-13 * x.imag,
     "x^2 + tiny astype": lambda x: x * x + 1e-13 * x.astype(float),
+    "x^2 + tiny stripped astype": lambda x: x * x + 1e-13 * np.asarray(x).astype(float),
     "max": lambda x: max(x, 0),
     "np.maximum": lambda x: np.maximum(x, 0),
     "np.minimum": lambda x: np.minimum(x, 0),
