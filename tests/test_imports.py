@@ -1,4 +1,4 @@
-"""Imports go only upwards, as the rows of the design list them, and stay light."""
+"""Imports go only upwards, row by row, and stay light."""
 
 import ast
 import subprocess

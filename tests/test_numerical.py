@@ -254,7 +254,7 @@ def test_each_coordinate_has_its_own_step():
     assert got == pytest.approx([2e-10, np.cos(0.5)], rel=1e-8)
 
 
-# Numbers of COVERAGE.md
+# Numbers that the book prints
 
 
 @pytest.mark.parametrize(("x", "value", "slope"), [(0, 1, -5), (1, 1, 8), (2, 23, 39), (3, 85, 88)])
@@ -294,7 +294,7 @@ def test_derivative_of_sine_five_times_at_1():
     assert derivative(five, 1.0) == pytest.approx(0.166695, abs=5e-7)
 
 
-def test_chain_of_coverage_at_2():
+def test_slopes_of_two_chains():
     assert derivative(lambda x: (x**2 + 1) ** 3, 2) == pytest.approx(300, rel=1e-8)
     assert grad(lambda w: 1 / (1 + np.exp(-(2 * w + 0.1))))(0.5) == pytest.approx(0.3747, abs=5e-5)
 

@@ -69,7 +69,7 @@ def test_hessian_is_the_jacobian_of_the_gradient(row):
     assert sp.simplify(H - hessian(row.expr, row.variables)) == sp.zeros(*H.shape)
 
 
-# Numbers and formulas of COVERAGE.md
+# Numbers and formulas that the book prints
 
 
 def test_cubic_has_its_slope_and_critical_points():
