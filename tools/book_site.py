@@ -135,6 +135,15 @@ def forget_stale(root, build, doctrees):
     return forgotten
 
 
+def remember_warnings(app, exception):
+    """After a build with warnings, let the next one read every page again.
+
+    Otherwise it would find nothing to do and pass.
+    """
+    if exception or app._warncount:
+        (Path(app.doctreedir) / "environment.pickle").unlink(missing_ok=True)
+
+
 # Numbers
 
 
@@ -271,8 +280,8 @@ def words(paragraph):
 # A lean site
 
 
-def start_afresh(app):
-    """Remove the files that an earlier build made lean, so that Sphinx copies them without ado."""
+def copy_afresh(app, builder):
+    """Remove what an earlier build made lean; Sphinx, about to write, copies the originals."""
     shutil.rmtree(Path(app.outdir) / "_static", ignore_errors=True)
 
 
@@ -289,7 +298,12 @@ def slim(app, exception):
     for script in static.rglob("*.js"):
         without_map = re.sub(r"\n?//# sourceMappingURL=\S+\s*$", "", script.read_text("utf-8"))
         script.write_text(without_map, encoding="utf-8")
+    if not app._warncount:
+        shutil.rmtree(Path(app.outdir) / "reports", ignore_errors=True)  # of errors mended by now
     pages = "".join(page.read_text(encoding="utf-8") for page in Path(app.outdir).rglob("*.html"))
+    for image in (Path(app.outdir) / "_images").glob("*"):
+        if image.name not in pages:
+            image.unlink()  # of a figure as it once was
     (static / "mathjax.js").write_text(mathjax(pages), encoding="utf-8")
 
 
@@ -338,8 +352,9 @@ def setup(app):
     app.add_node(DetailsNode, html=(visit_details, depart_details))
     app.add_node(SummaryNode, html=(visit_summary, depart_summary))
     app.add_transform(DropdownTransform)
-    app.connect("builder-inited", start_afresh)
+    app.connect("write-started", copy_afresh)
     app.connect("write-started", number_chapters)
     app.connect("html-page-context", describe_page)
     app.connect("build-finished", slim)
+    app.connect("build-finished", remember_warnings)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
