@@ -9,7 +9,7 @@ import sympy as sp
 _ROUNDING = 1e-12  # a computed 0 is seldom 0
 
 
-def check(label, got, expected, *, tol=1e-6, hint=""):
+def check(label, got, expected, *, tol=1e-3, hint=""):
     r"""Print one line that says whether an answer is right, |got - expected| <= tol |expected|.
 
     |expected| is the largest number of an array, and 1 where the expected number is 0.
@@ -19,14 +19,15 @@ def check(label, got, expected, *, tol=1e-6, hint=""):
     label : str
         Number of the exercise, such as ``"3.2"``.
     got : object
-        The reader's answer. Anything may be given; ``...`` stands for no answer yet.
+        The reader's answer. Anything may be given; ``...`` stands for no answer yet, also in a
+        part of the answer.
     expected : number, array, str, bool, SymPy expression, or tuple, list or dict of these
         The right answer. Arrays must agree in shape, strings up to upper case and blanks,
         expressions as functions of their symbols, which are matched by name.
     tol : float
-        Relative tolerance, dimensionless.
+        Relative tolerance, dimensionless. The default fits an answer worked out on paper.
     hint : str
-        What to think of next, shown while the answer is not right.
+        What to think of next, shown while an answer is given and not right.
 
     Returns
     -------
@@ -36,22 +37,49 @@ def check(label, got, expected, *, tol=1e-6, hint=""):
     Notes
     -----
     It never raises, whatever the answer is. An answer that cannot be compared is not right yet.
+    A number within two percent is called close, unless whole numbers are expected.
 
     Examples
     --------
     >>> check("1.1", 6.0, 6)
     1.1  ok
     >>> check("1.2", ..., [2, 4], hint="double each number")
+    1.2  not yet: put your answer in the place of the dots
+    >>> check("1.2", [1, 4], [2, 4], hint="double each number")
     1.2  not yet: double each number
+    >>> check("1.3", 0.142, 1 / 7)
+    1.3  not yet: close, give more digits
     """
+    if _holds(_same, got, expected, tol):
+        verdict = "ok"
+    elif _holds(_unanswered, got):
+        verdict = "not yet: put your answer in the place of the dots"
+    elif _holds(_close, got, expected):
+        verdict = "not yet: close, give more digits"
+    else:
+        verdict = f"not yet: {_line(hint)}" if _line(hint) else "not yet"
+    print(f"{_line(label)}  {verdict}")
+
+
+def _holds(test, *values):
+    """Tell whether a test is passed; one that cannot be made is not."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            right = bool(_same(got, expected, tol))
-    except Exception:  # an answer that cannot be compared is not right yet
-        right = False
-    verdict = "ok" if right else f"not yet: {_line(hint)}" if _line(hint) else "not yet"
-    print(f"{_line(label)}  {verdict}")
+            return bool(test(*values))
+    except Exception:
+        return False
+
+
+def _unanswered(got):
+    parts = got if isinstance(got, tuple | list) else (got,)
+    return any(part is ... for part in parts)
+
+
+def _close(got, expected):
+    whole = isinstance(expected, Number) and float(expected).is_integer()
+    symbolic = isinstance(expected, sp.Basic | sp.MatrixBase) and expected.free_symbols
+    return not whole and not symbolic and _same(got, expected, 0.02)
 
 
 def _same(got, expected, tol):
