@@ -15,6 +15,7 @@ import importlib.util
 import re
 import shutil
 import sys
+import zipfile
 from pathlib import Path
 
 import kernel_home
@@ -79,6 +80,32 @@ FONTS_OF_COMMANDS = {
     r"mathscr|scr": "Script-Regular",
     r"mathfrak|frak": "Fraktur-Regular",
 }
+BOOK_FILES = (
+    "*.md",
+    "*.txt",
+    "*.yml",
+    "*.cff",
+    "*.bib",
+    "LICENSE*",
+    "Makefile",
+    "conftest.py",
+    "pyproject.toml",
+    ".gitignore",
+    ".ci/run",
+    *(
+        f"{folder}/**/*"
+        for folder in (
+            "_static",
+            "_templates",
+            "benchmarks",
+            "calclib",
+            "chapters",
+            "docs",
+            "tests",
+            "tools",
+        )
+    ),
+)
 MISLEADING_LABEL = '<summary aria-label="Toggle hidden content">'  # hides the visible words
 NOT_SHIPPED = (
     "**/*.map",
@@ -305,6 +332,19 @@ def slim(app, exception):
         if image.name not in pages:
             image.unlink()  # of a figure as it once was
     (static / "mathjax.js").write_text(mathjax(pages), encoding="utf-8")
+    pack_book(static / "calculus-for-machine-learning.zip")
+
+
+def pack_book(archive):
+    """Write a zip of everything that a reader needs to run and test the book, one folder deep."""
+    files = sorted(
+        {path for pattern in BOOK_FILES for path in ROOT.glob(pattern) if path.is_file()}
+    )
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packed:
+        for path in files:
+            name = path.relative_to(ROOT)
+            if not {"__pycache__", ".ipynb_checkpoints"} & set(name.parts):
+                packed.write(path, Path(archive.stem) / name)
 
 
 def without_icon_fonts(css):

@@ -13,7 +13,8 @@ c.IPKernelApp.log_level = "ERROR"
 c.InteractiveShell.xmode = "{xmode}"
 c.InteractiveShell.colors = "nocolor"
 c.HistoryManager.enabled = False
-"""
+c.InteractiveShellApp.exec_lines = ["__import__('sys').stdout.flush_interval = 60.0"]
+"""  # what a cell prints arrives in one piece: pieces cut in mid-line are not put together well
 
 
 def prepare(*, xmode="Context"):
