@@ -132,6 +132,30 @@ def test_every_sentence_can_be_said(shown, scene):
     assert heard == set(range(len(scene.says)))
 
 
+DIALS = EVERY[3].scenes
+
+
+@pytest.mark.parametrize("scene", DIALS, ids=lambda scene: scene.title)
+def test_a_descent_that_always_goes_down_is_never_called_wild(scene):
+    for values in positions(scene):
+        q = scene.quantities(**values)
+        said = scene.sentence(q)
+        wild = [word for word in ("never", "forever", "diverges", "not settle") if word in said]
+        if q["rises_last"] == 0 and q["factor"] > -0.99:
+            assert not wild, (values, said)
+
+
+def test_the_compass_names_one_angle_for_each_direction_it_calls_out():
+    (scene,) = EVERY[2].scenes
+    called = {"steepest ascent": [], "steepest descent": [], "no change": []}
+    for angle in scene.sliders[0].values():
+        said = scene.sentence(scene.quantities(angle=angle))
+        for words, angles in called.items():
+            if words in said:
+                angles.append(angle)
+    assert called == {"steepest ascent": [45], "steepest descent": [225], "no change": [135, 315]}
+
+
 def positions(scene):
     """Every position of each slider with the others at rest, and a coarse grid of all of them."""
     for slider in scene.sliders:

@@ -14,6 +14,9 @@ from calclib.tracing import Let, Program, Sweep, cos, sin, sqrt
 
 SURFACE = bowl((1.0, 3.0))  # x^2 + 3y^2
 DEGREE = math.pi / 180
+# The nearest whole degree is at most half a degree off.
+COS_HALF_DEGREE, SIN_HALF_DEGREE = math.cos(0.5 * DEGREE), math.sin(0.5 * DEGREE)
+COS_FIVE_DEGREES = math.cos(5 * DEGREE)
 
 
 def compass() -> Explorer:
@@ -35,7 +38,8 @@ def compass() -> Explorer:
         Let("steepest", lambda g_x, g_y: sqrt(g_x * g_x + g_y * g_y)),
         Let(("u_x", "u_y"), lambda angle: (cos(angle * DEGREE), sin(angle * DEGREE))),
         Let("slope", lambda g_x, g_y, u_x, u_y: g_x * u_x + g_y * u_y),
-        Let("share", lambda slope, steepest: 100 * slope / (steepest + 1e-300)),
+        Let("cosine", lambda slope, steepest: slope / (steepest + 1e-300)),
+        Let("share", lambda cosine: 100 * abs(cosine)),
         Let(("arrow_x", "arrow_y"), lambda g_x, g_y: (0.12 * g_x, 0.12 * g_y)),
         Let(("tip_x", "tip_y"), lambda x, y, arrow_x, arrow_y: (x + arrow_x, y + arrow_y)),
         Let(("end_x", "end_y"), lambda x, y, u_x, u_y: (x + u_x, y + u_y)),
@@ -44,9 +48,11 @@ def compass() -> Explorer:
                 g_x * cos(turn * DEGREE) + g_y * sin(turn * DEGREE)),
         )),
         Let("flat", lambda steepest: steepest < 1e-9),
-        Let("up", lambda share: share > 99.9),
-        Let("down", lambda share: share < -99.9),
-        Let("level", lambda share: abs(share) < 2),
+        Let("up", lambda cosine: cosine >= COS_HALF_DEGREE),
+        Let("down", lambda cosine: cosine <= -COS_HALF_DEGREE),
+        Let("level", lambda cosine: abs(cosine) <= SIN_HALF_DEGREE),
+        Let("almost_up", lambda cosine: cosine > COS_FIVE_DEGREES),
+        Let("almost_down", lambda cosine: cosine < -COS_FIVE_DEGREES),
         Let("climbs", lambda slope: slope > 0),
     )  # fmt: skip
     contours = Panel(
@@ -88,10 +94,14 @@ def compass() -> Explorer:
             ("flat", "At (0, 0) the gradient is zero: the slope is 0 in every direction."),
             ("up", at + ": steepest ascent, the direction of the gradient, whose length is "
              "{steepest:.2f}."),
-            ("down", at + ": steepest descent, against the gradient, whose length is "
+            ("down", at + ": steepest descent, straight against the gradient, whose length is "
              "{steepest:.2f}."),
-            ("level", at + ": a direction of no change. The arrow lies along the level curve, "
-             "square to the gradient."),
+            ("level", at + ", to the whole degree none: a direction of no change. The arrow lies "
+             "along the level curve, square to the gradient."),
+            ("almost_up", at + ": uphill, almost the steepest way, whose slope is "
+             "{steepest:.2f}."),
+            ("almost_down", at + ": downhill, almost the steepest way down, whose slope is "
+             "−{steepest:.2f}."),
             ("climbs", at + ": uphill, {share:.0f} percent of the steepest slope {steepest:.2f}."),
             ("", at + ": downhill, {share:.0f} percent of the steepest slope {steepest:.2f}."),
         ),
