@@ -2,6 +2,7 @@
 
 - Stale results are forgotten: a change in `calclib` or in the pinned versions empties the cache of
   executed notebooks and Sphinx's parsed pages, which know nothing of either.
+- Notebooks run side by side.
 - Chapters, figures, equations and exercises carry the chapter's number: Exercise 1.2 is ex-1-2.
 - Admonitions of class "dropdown" become <details>, which open without JavaScript.
 - Each page has a description of its own.
@@ -12,14 +13,20 @@
 import base64
 import hashlib
 import importlib.util
+import os
 import re
 import shutil
 import sys
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import kernel_home
 from docutils import nodes
+from jupyter_cache import get_cache
+from jupyter_cache.base import CacheBundleIn
+from jupyter_cache.executors.utils import single_nb_execution
+from myst_nb.core.read import create_nb_reader
 from sphinx.transforms import SphinxTransform
 from sphinx.util import logging
 
@@ -28,6 +35,8 @@ logger = logging.getLogger(__name__)
 
 RESULTS_DEPEND_ON = ("calclib/**/*.py", "calclib/**/*.js", "calclib/**/*.css", "constraints.txt")
 PAGES_DEPEND_ON = ("tools/book_site.py", "tools/kernel_home.py")
+
+WORKERS = min(4, os.cpu_count() or 1)
 
 CHAPTER = re.compile(r"chapters/(\d+)_")
 EXERCISE = re.compile(r"ex-(\d+)-(\d+)$")
@@ -169,6 +178,55 @@ def remember_warnings(app, exception):
     """
     if exception or app._warncount:
         (Path(app.doctreedir) / "environment.pickle").unlink(missing_ok=True)
+
+
+# Notebooks
+
+
+def run_notebooks_side_by_side(app, env, docnames):
+    """Run the notebooks that are not in the cache, as many at a time as there are processors.
+
+    MyST-NB, which runs one after the other, then finds them in the cache. One that fails is left
+    to it: it runs it again and reports the cell.
+    """
+    cache = get_cache(env.mystnb_config.execution_cache_path)
+    waiting = []
+    for docname in docnames:
+        path = Path(env.doc2path(docname))
+        text = path.read_text(encoding="utf-8")
+        reader = create_nb_reader(str(path), env.myst_config, env.mystnb_config, text)
+        notebook = reader and reader.read(text)
+        if notebook and not in_cache(cache, notebook):
+            waiting.append((path, notebook))
+    if len(waiting) < 2:
+        return
+    logger.info("running %d notebooks, %d at a time", len(waiting), min(WORKERS, len(waiting)))
+
+    def run(path, notebook):
+        return single_nb_execution(
+            notebook,
+            cwd=str(path.parent),
+            timeout=env.mystnb_config.execution_timeout,
+            allow_errors=False,
+        )
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        runs = [(path, nb, pool.submit(run, path, nb)) for path, nb in waiting]
+        for path, notebook, running in runs:
+            result = running.result()
+            if result.err is None:
+                logger.info("%s: ran in %.1f seconds", path.name, result.time)
+                bundle = CacheBundleIn(notebook, str(path), data={"execution_seconds": result.time})
+                cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
+
+
+def in_cache(cache, notebook):
+    """Return whether the outputs of `notebook` are known."""
+    try:
+        cache.match_cache_notebook(notebook)
+    except KeyError:
+        return False
+    return True
 
 
 # Numbers
@@ -392,6 +450,7 @@ def setup(app):
     app.add_node(DetailsNode, html=(visit_details, depart_details))
     app.add_node(SummaryNode, html=(visit_summary, depart_summary))
     app.add_transform(DropdownTransform)
+    app.connect("env-before-read-docs", run_notebooks_side_by_side)
     app.connect("write-started", copy_afresh)
     app.connect("write-started", number_chapters)
     app.connect("html-page-context", describe_page)
