@@ -51,10 +51,10 @@ def sizes():
 
 def latency():
     """Print the time from a slider's input event to its marks, over 200 events for each slider."""
-    from ensure_browser import find_browser
+    from ensure_browser import ARGS, find
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=find_browser(), args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=find(), args=list(ARGS))
         page = browser.new_page()
         print(f"\n{'slider':52}{'median ms':>10}{'95% ms':>8}")
         for path in sorted(SITE.rglob("*.html")):
