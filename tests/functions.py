@@ -1,7 +1,8 @@
 """The one table of functions: formula, program and derivatives by hand, for all test modules.
 
 Each row says the same function three times. Programs take points as columns too: one
-variable x is a float or shape (k,), several are p of shape (n,) or (n, k).
+variable x is a float or shape (k,), several are p of shape (n,) or (n, k). They are written with
+NumPy functions that Vars can follow: stack where array would do for numbers.
 """
 
 from collections.abc import Callable
@@ -259,7 +260,7 @@ VECTOR = [
         "polar",
         (x, y),
         (x * sp.cos(y), x * sp.sin(y)),
-        lambda p: np.array([p[0] * np.cos(p[1]), p[0] * np.sin(p[1])]),
+        lambda p: np.stack([p[0] * np.cos(p[1]), p[0] * np.sin(p[1])]),
         lambda p: np.array(
             [[np.cos(p[1]), -p[0] * np.sin(p[1])], [np.sin(p[1]), p[0] * np.cos(p[1])]]
         ),
@@ -269,7 +270,7 @@ VECTOR = [
         "three of two",
         (x, y),
         (x * y, x**2, sp.exp(y)),
-        lambda p: np.array([p[0] * p[1], p[0] ** 2, np.exp(p[1])]),
+        lambda p: np.stack([p[0] * p[1], p[0] ** 2, np.exp(p[1])]),
         lambda p: np.array([[p[1], p[0]], [2 * p[0], 0], [0, np.exp(p[1])]]),
         (-2, 2),
     ),

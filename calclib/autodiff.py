@@ -1,0 +1,1479 @@
+"""Derivatives of programs: every operation knows its own, and the chain rule joins them.
+
+The engine comes first: numbers that remember, how an operation meets them, the sweep back, the
+verbs. The table of rules follows, and last the names under which Python and NumPy reach it.
+
+Vocabulary
+----------
+x, a, b     the arguments of an operation
+y           its result
+g           a cotangent, d(out)/dy or d(out)/dx, of the shape of what it belongs to
+t           a tangent, dy/ds or dx/ds along a line with parameter s, likewise
+pull        g of the result -> g of one argument, g dy/dx: reverse mode
+push        t of one argument -> t of the result, dy/dx t: forward mode
+level       which derivative a number works for; a higher level is a derivative further inside
+
+A `Var` holds a value and remembers how it was made. All Vars together are the tape, which the
+sweep plays backward. The value may itself be traced, for an outer derivative: an operation strips
+the highest level and applies itself to the values. The rules are written with the same operations,
+so they can be differentiated again.
+"""
+
+import inspect
+import itertools
+import operator
+import sys
+from collections.abc import Callable
+from functools import partial, reduce
+from opcode import opmap
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from calclib import _validate
+
+_next_number = itertools.count(1).__next__  # the age of a Var; also numbers the levels
+_by_number = operator.attrgetter("number")
+_new = object.__new__
+_FLOAT64 = np.dtype(float)
+
+
+# Numbers that remember
+
+_LOST = (
+    "a Var in a plain array would lose its derivative; collect Vars with calclib.autodiff.stack or "
+    "concatenate, or take .value where no derivative is wanted"
+)
+
+
+class _Traced:
+    """What `Var` and `_Dual` share: they read like the number or array that they hold."""
+
+    __slots__ = ("_value", "level")
+    __hash__ = object.__hash__
+
+    value = property(lambda self: _read_only(self._value))
+    shape = property(lambda self: _shape(self._value))
+    ndim = property(lambda self: len(self.shape))
+    size = property(lambda self: _size(self._value))
+    T = property(lambda self: _transpose(self, None))
+
+    def reshape(self, *shape):
+        return _reshape(self, shape[0] if len(shape) == 1 else shape)
+
+    def __getitem__(self, index):
+        fixed = tuple(map(_fixed, index)) if isinstance(index, tuple) else _fixed(index)
+        return _getitem(self, fixed)
+
+    def __setitem__(self, index, value):
+        raise TypeError(
+            "a Var cannot be changed in place, its old value is part of the derivative; build the "
+            "new array with calclib.autodiff.where, concatenate or stack"
+        )
+
+    def __len__(self):
+        return len(self._value)
+
+    def __float__(self):
+        caller = sys._getframe(1)
+        if caller.f_code.co_code[caller.f_lasti] == opmap["STORE_SUBSCR"]:  # array[k] = self
+            raise TypeError(_LOST)
+        return float(_plain(self))
+
+    def __bool__(self):
+        return bool(_plain(self))
+
+    def __format__(self, spec):
+        return format(_plain(self), spec) if spec else repr(self)
+
+    def __repr__(self):
+        return f"{type(self).__name__.strip('_')}({_text(self._value)})"
+
+    def __array__(self, dtype=None, copy=None):
+        raise TypeError(_LOST)
+
+    def __array_ufunc__(self, ufunc, method, *args, **options):
+        if "out" in options:
+            raise TypeError(f"{_LOST}; in place of a += b write a = a + b")
+        name = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
+        return _from_numpy(getattr(ufunc, method), name, args, options)
+
+    def __array_function__(self, function, types, args, options):
+        return _from_numpy(function, function.__name__, args, options)
+
+
+class Var(_Traced):
+    """A number or array that remembers how it was made.
+
+    Parameters
+    ----------
+    value : float or array_like
+        Integers and booleans are promoted to float64, a 0-d array to a float. It is copied.
+    name : str, optional
+        What `tape` calls it.
+
+    Attributes
+    ----------
+    value : float or ndarray
+        What it holds; an array is read-only, because the tape needs it.
+    shape, ndim, size, T
+        As in NumPy.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the value is empty, not finite, or does not hold numbers.
+
+    Notes
+    -----
+    It takes part in arithmetic, indexing and NumPy functions. What has no rule raises an error
+    that names the functions to use. Comparisons give plain booleans and ``float(x)`` a plain
+    number, so ``if`` and ``while`` follow the value. A function of `math` sees only that plain
+    number: ``math.sin(x)`` is a constant to the tape, ``sin(x)`` is not.
+
+    Examples
+    --------
+    >>> x = Var(3.0, name="x")
+    >>> y = x * x + sin(x)
+    >>> y > 9, round(float(y), 4)
+    (True, 9.1411)
+    >>> round(backward(y)[x], 4)
+    5.01
+    """
+
+    __slots__ = ("inputs", "links", "name", "number", "operation")
+
+    def __new__(cls, value, name=None):  # noqa: D102
+        if isinstance(value, _Traced):
+            raise TypeError(f"value must be a plain number or array, got {value}; use it as it is")
+        self = _node(_door(value, "value"), 0)
+        self.name = name
+        return self
+
+
+def _node(y, level, operation=None, links=(), inputs=()):
+    """Return the Var of a result; links are (position, argument, pull)."""
+    node = _new(Var)
+    node._value, node.level, node.number = y, level, _next_number()
+    node.operation, node.links, node.inputs = operation, links, inputs
+    return node
+
+
+class _Dual(_Traced):
+    """A number with its tangent, x + t e where e^2 = 0."""
+
+    __slots__ = ("tangent",)
+
+    def __init__(self, value, tangent, level):
+        self._value, self.tangent, self.level = value, tangent, level
+
+
+def _dual(y, level, operation, links, inputs):
+    """Return the dual number of a result: its tangent is the sum of what each argument pushes."""
+    t = reduce(operator.add, [push(x.tangent, y, *inputs) for _, x, push in links])
+    return _Dual(y, t if _shape(t) == _shape(y) else _broadcast(t, _shape(y)), level)
+
+
+class _Counted(_Traced):
+    """A number that counts the operations on it."""
+
+    __slots__ = ("tally",)
+
+    def __init__(self, value, tally, level):
+        self._value, self.tally, self.level = value, tally, level
+
+
+def _counted(y, level, operation, links, inputs):
+    tally = links[0][1].tally
+    tally["operations"] += 1
+    tally["multiply_adds"] += operation.work(y, *inputs)
+    return _Counted(y, tally, level)
+
+
+def _plain(x):
+    while isinstance(x, _Traced):
+        x = x._value
+    return x
+
+
+def _shape(x):
+    return getattr(x, "shape", ())
+
+
+def _size(x):
+    return getattr(x, "size", 1)
+
+
+def _text(x):
+    return _validate.show(x) if isinstance(x, np.ndarray) else str(x)
+
+
+def _read_only(x):
+    if isinstance(x, np.ndarray):
+        x = x.view()
+        x.setflags(write=False)
+    return x
+
+
+# How an operation meets its arguments
+
+
+class _Operation(NamedTuple):
+    name: str
+    value: Callable
+    work: Callable
+
+
+_MADE_BY = {Var: _node, _Dual: _dual, _Counted: _counted}
+_WORK = {
+    "results": lambda y, *args: _size(y),
+    "terms": lambda y, x, *how: _size(x),
+    "products": lambda y, a, *_: _size(y) * _shape(a)[-1],
+    "none": lambda *_: 0,
+}
+_NUMBERS = {float, int}
+_IMMUTABLE = {float, int, bool, tuple, slice, type(None), type(Ellipsis)}
+
+
+def primitive(name, value, pulls, pushes=None, *, linear=False, work="results"):
+    """Make an operation from its value and its rules.
+
+    Parameters
+    ----------
+    name : str
+        What errors and `tape` call it.
+    value : callable
+        ``value(*args)`` on plain numbers and arrays, by position; the result is a new array.
+    pulls : sequence of callables
+        ``pull(g, y, *args)`` for each argument: the cotangent of y carried back, g dy/dx. What
+        broadcasting has enlarged is summed up afterwards. Arguments beyond are options.
+    pushes : sequence of callables, optional
+        ``push(t, y, *args)`` for each argument: its tangent carried forward, dy/dx t. By
+        default the pulls: where dy/dx is symmetric, as element by element, both are one product.
+    linear : bool, default False
+        Say that y is linear in each argument: then t is pushed as the argument itself is.
+    work : {"results", "terms", "products", "none"}
+        What `cost` counts: one multiply-add for each entry of y, for each entry of the argument,
+        for each product in a matrix product, or none.
+
+    Returns
+    -------
+    callable
+        The operation, for numbers, arrays and Vars.
+
+    Notes
+    -----
+    Write rules with operators and the functions of this module, and derivatives of any order
+    follow.
+
+    Examples
+    --------
+    >>> cube = primitive("cube", lambda x: x**3, [lambda g, y, x: g * 3 * x**2])
+    >>> grad(cube)(2.0), grad(grad(cube))(2.0)
+    (12.0, 12.0)
+    """
+
+    def apply(*args):
+        for a in args:
+            if isinstance(a, _Traced):
+                return apply_at(a, args)
+        if list in map(type, args):
+            args = [np.array(a) if isinstance(a, list) else a for a in args]
+        return _evaluate(operation, args)
+
+    def apply_at(top, args):
+        level, rules = top.level, pulls if type(top) is Var else pushes
+        links, inputs, nested = [], [], False
+        for k, a in enumerate(args):
+            if isinstance(a, _Traced):
+                if a.level > level:
+                    return apply_at(a, args)
+                if a.level == level:
+                    links.append((k, a, rules[k]))
+                    a = a._value
+                nested = nested or isinstance(a, _Traced)
+            elif type(a) not in _IMMUTABLE:
+                a = _constant(a)
+            inputs.append(a)
+        y = apply(*inputs) if nested else _evaluate(operation, inputs)
+        return _MADE_BY[type(top)](y, level, operation, links, inputs)
+
+    def instead_of(k):
+        return lambda t, y, *args: apply(*args[:k], t, *args[k + 1 :])
+
+    pushes = [instead_of(k) for k in range(len(pulls))] if linear else pushes or pulls
+    apply.operation = operation = _Operation(name, value, _WORK[work])
+    return apply
+
+
+def _evaluate(operation, inputs):
+    try:
+        y = operation.value(*inputs)
+    except ValueError as error:
+        shapes = " and ".join(str(_shape(x)) for x in inputs if isinstance(x, np.ndarray | float))
+        why = "inner lengths differ" if "core dimension" in str(error) else error
+        raise ValueError(
+            f"{operation.name} cannot take shapes {shapes}: {why}; use reshape or transpose"
+        ) from error
+    return float(y) if type(y) is np.float64 else y
+
+
+def _constant(a):
+    """Return a constant as the tape keeps it: nobody else can change it."""
+    if isinstance(a, _Traced):
+        return a
+    if not (isinstance(a, np.ndarray) and a.base is None and not a.flags.writeable):
+        a = np.array(a)
+        a.setflags(write=False)
+    if a.dtype.kind not in "biuf":
+        raise TypeError(f"a Var meets real numbers and arrays of them, got {_text(a)} ({a.dtype})")
+    return a if a.ndim else a.item()
+
+
+def _fixed(part):
+    """Return a part of an index such that nobody else can change it."""
+    if isinstance(part, _Traced):
+        raise TypeError(f"an index must be plain, got {part}; use int(float(index))")
+    return part if type(part) in _IMMUTABLE else _constant(part)
+
+
+# The sweep back
+
+
+def _order(out):
+    """Return out and all it was made of, newest first: every Var before its arguments."""
+    order, found = [out], {out}
+    for node in order:  # grows on the way
+        for _, x, _ in node.links:
+            if x not in found:
+                found.add(x)
+                order.append(x)
+    order.sort(key=_by_number, reverse=True)
+    return order
+
+
+def _sweep(out, g, *, keep=False):
+    """Carry g from out back to all it was made of: the g of a Var is the sum over its uses.
+
+    Nothing on the tape changes. With keep the result has every Var, else those at the start.
+    """
+    cotangents, own, item = {out: g}, set(), _getitem.operation
+    for node in _order(out):
+        if not node.links:
+            continue
+        g = cotangents[node] if keep else cotangents.pop(node)
+        if node.operation is item and _add_to_item(cotangents, own, node, g):
+            continue
+        args = (g, node._value, *node.inputs)
+        for _, x, pull in node.links:
+            piece = pull(*args)
+            if type(piece) is not float and _shape(piece) != _shape(x._value):
+                piece = _summed_to(_shape(x._value), piece)
+            cotangents[x] = cotangents[x] + piece if x in cotangents else piece
+    return cotangents
+
+
+def _summed_to(shape, g):
+    """Sum g over the axes that broadcasting has added in front or stretched from length 1."""
+    while len(_shape(g)) > len(shape):
+        g = np.ones(len(g)) @ g if g.ndim == 2 else _sum(g, 0, False)  # a product adds rows faster
+    for axis, n in enumerate(shape):
+        if n == 1 and g.shape[axis] > 1:
+            g = _sum(g, axis, True)
+    return g
+
+
+def _add_to_item(cotangents, own, node, g):
+    """Add g in place to the items it belongs to: n items of an array do not cost n arrays.
+
+    Own are the Vars whose cotangent is an array made here. False says that this is no plain array.
+    """
+    (_, x, _), index = node.links[0], node.inputs[1]
+    total = cotangents.get(x, 0.0)
+    if isinstance(g, _Traced) or isinstance(total, _Traced):
+        return False
+    if x not in own:
+        own.add(x)
+        total = cotangents[x] = np.zeros(x.shape) + total
+    _added_at(total, index, g)
+    return True
+
+
+def backward(out):
+    """Return d(out)/dv for every Var v that out was made of, by one sweep back.
+
+    Parameters
+    ----------
+    out : Var
+        The end, a number.
+
+    Returns
+    -------
+    dict of Var to float or ndarray
+        The cotangents, each of the shape of its Var, arrays read-only.
+
+    Raises
+    ------
+    ValueError
+        If out is not a number.
+    TypeError
+        If out is not a Var.
+
+    Notes
+    -----
+    Nothing is remembered between calls: the cotangents are in the dictionary and nowhere else, and
+    a second call gives the same ones.
+
+    References
+    ----------
+    S. Linnainmaa, Taylor expansion of the accumulated rounding error, BIT Numerical Mathematics 16
+    (1976), 146-160. https://doi.org/10.1007/BF01931367
+
+    Examples
+    --------
+    >>> w, x = Var(2.0), Var(3.0)
+    >>> cotangents = backward(w * x + x)
+    >>> cotangents[w], cotangents[x]
+    (3.0, 3.0)
+    """
+    if not isinstance(out, Var):
+        raise TypeError(f"backward needs a Var, got {type(out).__name__}; compute it from Vars")
+    _validate.scalar_output(out, "backward")
+    cotangents = _sweep(out, 1.0, keep=True)
+    for x, g in cotangents.items():
+        if type(g) is np.ndarray:
+            g.setflags(write=False)
+        elif type(g) is not float and not isinstance(g, _Traced):
+            cotangents[x] = float(g)
+    return cotangents
+
+
+# The verbs
+
+
+def _door(x, name="x"):
+    """Return x as a finite float, or a float64 array of its own; what is traced passes."""
+    if _passes(x):
+        return x
+    if _is_finite_array(x) and x.size:
+        return x.copy()
+    x = _validate.real(x, name)
+    return x if x.ndim else x.item()
+
+
+def _result(y, x, what):
+    """Return a finite float, or an array of its own; what is traced passes."""
+    if _passes(y):
+        return y
+    if not _is_finite_array(y):
+        y = _validate.finite(y, _plain(x), what)
+    return np.array(y, dtype=float) if y.ndim else float(y)
+
+
+def _passes(x):
+    return isinstance(x, _Traced) or (type(x) is float and x - x == 0.0)
+
+
+def _is_finite_array(x):  # a product with itself finds what is not finite in one pass
+    return type(x) is np.ndarray and x.dtype is _FLOAT64 and x.ndim and np.vdot(x, x) < np.inf
+
+
+def _compute(fun, x, what):
+    """Return fun(), with no warning on the way; arithmetic that fails names the point."""
+    try:
+        with np.errstate(all="ignore"):
+            return fun()
+    except ArithmeticError as error:  # as in 1 / 0.0 of plain numbers
+        raise ValueError(
+            f"{what} could not be evaluated at x={_text(_plain(x))}: {error}; "
+            "move to a point where fun and its surroundings are defined"
+        ) from error
+
+
+def _same_shape(v, x, name, other):
+    if _shape(v) != _shape(x):
+        raise ValueError(
+            f"{name} must have the shape of {other}, {_shape(x)}, got {_shape(v)}; "
+            "give one number for each entry"
+        )
+
+
+def _record(fun, x):
+    """Run fun on a tape of its own; return its value and what pulls a cotangent back to x."""
+    start = _node(x, _next_number())
+    out = _compute(lambda: fun(start), x, "fun")
+    if not isinstance(out, Var) or out.level != start.level:
+        out = _node(out, start.level)  # x does not matter
+    value = _result(out._value, x, "fun")
+
+    def pullback(g):
+        g = _compute(lambda: _sweep(out, g).get(start), x, "the gradient of fun")
+        return _result(np.zeros(_shape(x)) if g is None else g, x, "the gradient of fun")
+
+    return value, pullback
+
+
+def vjp(fun, x):
+    """Return f(x) and the pullback g -> g J(x), the product with the Jacobian from the left.
+
+    Parameters
+    ----------
+    fun : callable
+        The function, of a number or array to a number or array.
+    x : float, array_like or Var
+        The point.
+
+    Returns
+    -------
+    value : float or ndarray
+        f(x).
+    pullback : callable
+        Maps a cotangent g of the shape of f(x) to one of the shape of x, any number of times.
+
+    Raises
+    ------
+    ValueError
+        If x, f(x) or the product is not finite, or g has another shape than f(x).
+
+    Notes
+    -----
+    Reverse mode: one run of fun that remembers every value, then a sweep for each g, at the cost of
+    a few runs whatever the number of inputs is.
+
+    Examples
+    --------
+    >>> value, pullback = vjp(lambda x: x**2, [1.0, 2.0])
+    >>> value, pullback([1.0, 10.0])
+    (array([1., 4.]), array([ 2., 40.]))
+    """
+    value, pullback = _record(fun, _door(x))
+
+    def checked(g):
+        g = _door(g, "g")
+        _same_shape(g, value, "g", "f(x)")
+        return pullback(g)
+
+    return value, checked
+
+
+def jvp(fun, x, v):
+    """Return f(x) and J(x) v, the derivative of f along v, by one run forward.
+
+    Parameters
+    ----------
+    fun : callable
+        The function, of a number or array to a number or array.
+    x : float, array_like or Var
+        The point.
+    v : float, array_like or Var
+        The direction, of the shape of x. It is not normalized.
+
+    Returns
+    -------
+    value : float or ndarray
+        f(x).
+    tangent : float or ndarray
+        J(x) v, of the shape of f(x).
+
+    Raises
+    ------
+    ValueError
+        If x, v, f(x) or the product is not finite, or v has another shape than x.
+
+    Notes
+    -----
+    Forward mode by dual numbers: the value and its tangent, x + t e where e^2 = 0, go through fun
+    together and nothing is remembered. It costs about two runs for one direction; a gradient of n
+    numbers takes n directions.
+
+    References
+    ----------
+    R. E. Wengert, A simple automatic derivative evaluation program, Communications of the ACM 7
+    (1964), 463-464. https://doi.org/10.1145/355586.364791
+
+    Examples
+    --------
+    >>> jvp(lambda x: x[0] * x[1], [3.0, 4.0], [1.0, 0.0])
+    (12.0, 4.0)
+    """
+    x, v = _door(x), _door(v, "v")
+    _same_shape(v, x, "v", "x")
+    start = _Dual(x, v, _next_number())
+    out = _compute(lambda: fun(start), x, "fun")
+    if not isinstance(out, _Dual) or out.level != start.level:  # x does not matter
+        out = _Dual(out, np.zeros(np.shape(out)), start.level)
+    return _result(out._value, x, "fun"), _result(out.tangent, x, "the derivative of fun")
+
+
+def value_and_grad(fun):
+    """Return the function x -> (f(x), grad f(x)), both from one run and one sweep.
+
+    Parameters
+    ----------
+    fun : callable
+        The function, of a number or array to a number.
+
+    Returns
+    -------
+    callable
+        Maps x to the value and the gradient, of the shape of x.
+
+    Raises
+    ------
+    ValueError, TypeError
+        From the returned function: as `grad`.
+
+    Examples
+    --------
+    >>> value_and_grad(lambda x: x @ x)([3.0, 4.0])
+    (25.0, array([6., 8.]))
+    """
+    return lambda x: _value_and_grad(fun, x, "grad")
+
+
+def _value_and_grad(fun, x, verb):
+    value, pullback = _record(fun, _door(x))
+    _validate.scalar_output(value, verb)
+    return value, pullback(1.0)
+
+
+def grad(fun):
+    r"""Return the function x -> grad f(x), where (grad f)_j = df/dx_j.
+
+    Parameters
+    ----------
+    fun : callable
+        The function, of a number or array to a number, written with arithmetic, NumPy functions
+        and the functions of this module.
+
+    Returns
+    -------
+    callable
+        Maps x, a number or an array of any shape, to the gradient of the same shape. Integers,
+        booleans and lists are promoted to float64, a 0-d array to a float. It can be
+        differentiated again, as in ``grad(grad(fun))``.
+
+    Raises
+    ------
+    ValueError
+        From the returned function: if fun does not return a number, or x, fun or its gradient is
+        not finite there.
+    TypeError
+        From the returned function: if x or f(x) does not hold numbers, or fun uses a NumPy
+        function that has no rule.
+
+    Notes
+    -----
+    Exact up to rounding, at the cost of a few runs of fun, whatever the number of inputs is. At a
+    kink it gives one slope of those between left and right: 0 for \|x\| and relu at 0, the mean
+    for the maximum of equals.
+
+    References
+    ----------
+    A. Griewank, A. Walther, Evaluating Derivatives, 2nd edition, SIAM 2008, chapter 3.
+    https://doi.org/10.1137/1.9780898717761
+
+    Examples
+    --------
+    >>> grad(lambda x: x**3)(2.0)
+    12.0
+    >>> grad(lambda p: p[0] ** 2 + p[1] ** 2)([3, 4])
+    array([6., 8.])
+    """
+    return lambda x: _value_and_grad(fun, x, "grad")[1]
+
+
+def jacobian(fun):
+    """Return the function x -> J(x), where J_ij = df_i/dx_j: a row for each output.
+
+    Parameters
+    ----------
+    fun : callable
+        The function, of shape (n,) to (m,). A number counts as m = 1.
+
+    Returns
+    -------
+    callable
+        Maps x of shape (n,) to the Jacobian, shape (m, n).
+
+    Raises
+    ------
+    ValueError, TypeError
+        From the returned function: as `grad`, and if x is a number or f(x) has two axes.
+
+    Notes
+    -----
+    One run and m sweeps. With many more outputs than inputs, n calls of `jvp` are cheaper.
+
+    Examples
+    --------
+    >>> jacobian(lambda x: stack([x[0] * x[1], x[0], x[1] ** 2]))([2, 3])
+    array([[3., 2.],
+           [1., 0.],
+           [0., 6.]])
+    """
+
+    def matrix(x):
+        x = x if isinstance(x, _Traced) else _validate.vector(x, "x")
+        value, pullback = _record(fun, x)
+        if len(_shape(value)) > 1:
+            raise ValueError(
+                f"jacobian needs a vector, got shape {_shape(value)}; return fun(x).reshape(-1)"
+            )
+        return stack([pullback(g) for g in (np.eye(_size(value)) if _shape(value) else [1.0])])
+
+    return matrix
+
+
+def hessian(fun):
+    """Return the function x -> H(x), H_ij = d^2 f / dx_i dx_j: the Jacobian of the gradient.
+
+    Parameters
+    ----------
+    fun : callable
+        The function, of shape (n,) to a number.
+
+    Returns
+    -------
+    callable
+        Maps x of shape (n,) to the Hessian, shape (n, n), symmetric, and a number to f''(x).
+
+    Raises
+    ------
+    ValueError, TypeError
+        From the returned function: as `grad`.
+
+    Notes
+    -----
+    It costs about n gradients; `hvp` gives H v for the cost of two or three.
+
+    Examples
+    --------
+    >>> hessian(lambda x: x[0] ** 2 * x[1])([1.0, 3.0])
+    array([[6., 2.],
+           [2., 0.]])
+    """
+
+    def gradient(x):
+        return _value_and_grad(fun, x, "hessian")[1]
+
+    def matrix(x):
+        if not np.ndim(x):
+            return grad(gradient)(x)
+        H = jacobian(gradient)(x)
+        return (H + H.T) / 2
+
+    return matrix
+
+
+def hvp(fun):
+    """Return the function (x, v) -> H(x) v, the change of the gradient along v.
+
+    Parameters
+    ----------
+    fun : callable
+        The function, of a number or array to a number.
+
+    Returns
+    -------
+    callable
+        Maps x and v of the same shape to H v of that shape, without computing H.
+
+    Raises
+    ------
+    ValueError, TypeError
+        From the returned function: as `grad` and `jvp`.
+
+    Notes
+    -----
+    Forward over reverse: dual numbers go through the gradient, at the cost of two or three
+    gradients whatever n is.
+
+    References
+    ----------
+    B. A. Pearlmutter, Fast exact multiplication by the Hessian, Neural Computation 6 (1994),
+    147-160. https://doi.org/10.1162/neco.1994.6.1.147
+
+    Examples
+    --------
+    >>> hvp(lambda x: x[0] ** 2 * x[1])([1.0, 3.0], [1.0, 0.0])
+    array([6., 2.])
+    """
+    return lambda x, v: jvp(grad(fun), x, v)[1]
+
+
+# What a tape shows and what a run costs
+
+
+class TapeRow(NamedTuple):
+    """One Var of a tape.
+
+    Parameters
+    ----------
+    name : str
+        The name it was given, or v1, v2, ... in the order of computation.
+    operation : str
+        What made it; "input" at the start.
+    parents : tuple of str
+        The arguments: names of rows above, and constants as text.
+    value : float or ndarray
+        Its value.
+    adjoint : float, ndarray or None
+        Its cotangent, if known.
+
+    Examples
+    --------
+    >>> tape(Var(2.0) * 3)[1]
+    TapeRow(name='v2', operation='multiply', parents=('v1', '3'), value=6.0, adjoint=None)
+    """
+
+    name: str
+    operation: str
+    parents: tuple[str, ...]
+    value: Any
+    adjoint: Any
+
+
+def tape(out, cotangents=None):
+    """List all that out was made of, a row for each Var in the order of computation.
+
+    Parameters
+    ----------
+    out : Var
+        The end.
+    cotangents : dict, optional
+        From `backward`, to fill the column of the adjoints.
+
+    Returns
+    -------
+    list of TapeRow
+        The rows. Names are those given to `Var`, else v1, v2, ...: the same in every run.
+
+    Examples
+    --------
+    >>> w, x = Var(0.5, name="w"), Var(2.0, name="x")
+    >>> out = tanh(w * x)
+    >>> for row in tape(out, backward(out)):
+    ...     print(row.name, row.operation, row.parents, round(row.value, 3), round(row.adjoint, 3))
+    w input () 0.5 0.84
+    x input () 2.0 0.21
+    v1 multiply ('w', 'x') 1.0 0.42
+    v2 tanh ('v1',) 0.762 1.0
+    """
+    names, rows, numbers, cotangents = {}, [], itertools.count(1), cotangents or {}
+    for node in reversed(_order(out)):
+        names[node] = getattr(node, "name", None) or f"v{next(numbers)}"
+        linked = {k: names[x] for k, x, _ in node.links}
+        parents = tuple(
+            linked.get(k) or _text(a)
+            for k, a in enumerate(node.inputs)
+            if k in linked or (a is not None and a is not False)  # options that were left out
+        )
+        operation = node.operation.name if node.operation else "input"
+        rows.append(TapeRow(names[node], operation, parents, node.value, cotangents.get(node)))
+    return rows
+
+
+class Cost(NamedTuple):
+    """What a computation cost.
+
+    Parameters
+    ----------
+    operations : int
+        How many operations of the table were evaluated.
+    multiply_adds : int
+        The arithmetic in them: m k n for matrices of shapes (m, k) and (k, n), one for each entry
+        that is reduced, none for moving entries, else one for each entry of the result.
+
+    Examples
+    --------
+    >>> cost(lambda x: sum(x * x))([1.0, 2.0, 3.0])
+    Cost(operations=2, multiply_adds=6)
+    """
+
+    operations: int
+    multiply_adds: int
+
+
+def cost(fun):
+    """Return the function x -> what it costs to compute f(x).
+
+    Parameters
+    ----------
+    fun : callable
+        The function. With ``value_and_grad(f)`` the run forward and the sweep back count together.
+
+    Returns
+    -------
+    callable
+        Maps x to a `Cost`. Operations on constants alone do not count.
+
+    Examples
+    --------
+    >>> def f(x):
+    ...     return sum(sin(x))
+    >>> cost(f)(np.ones(100)).multiply_adds, cost(value_and_grad(f))(np.ones(100)).multiply_adds
+    (200, 400)
+    """
+
+    def count(x):
+        tally, x = {"operations": 0, "multiply_adds": 0}, _door(x)
+        _compute(lambda: fun(_Counted(x, tally, _next_number())), x, "fun")
+        return Cost(**tally)
+
+    return count
+
+
+# Values that NumPy does not have, or not in this form
+
+
+def _power(a, b):
+    y = a**b
+    return y if type(y) is not complex else np.nan  # (-8.0) ** (1 / 3)
+
+
+def _stable_sigmoid(x):
+    e = np.exp(-np.abs(x))
+    return np.where(x < 0, e, 1.0) / (1.0 + e)
+
+
+def _stable_logsumexp(x, axis, keepdims):
+    top = np.max(x, axis, keepdims=True)
+    y = np.log(np.sum(np.exp(x - top), axis, keepdims=True)) + top
+    return y if keepdims else np.squeeze(y, axis)[()]
+
+
+def _affine_value(x, W, b):
+    y = x @ W
+    y += b
+    return y
+
+
+def _mean_value(x, axis, keepdims):
+    y = np.add.reduce(x, axis, keepdims=keepdims)
+    return y * (_size(y) / _size(x))
+
+
+def _filled(x, shape):
+    y = np.empty(shape)
+    y[...] = x
+    return y[()]
+
+
+def _added_at(y, index, x):
+    """Add x to the entries of y at an index, in place; an entry that is listed twice gets both."""
+    if np.ndarray in map(type, index if isinstance(index, tuple) else (index,)):
+        np.add.at(y, index, x)
+    else:
+        y[index] += x
+    return y
+
+
+# What rules share
+
+
+def _kept(g, x, axis, keepdims):
+    """Give the result of a reduction of x its axes back, with length 1."""
+    if axis is None or keepdims:
+        return g
+    shape = np.array(_shape(x))
+    shape[list(axis) if isinstance(axis, tuple) else axis] = 1
+    return _reshape(g, tuple(shape.tolist()))
+
+
+def _share(y, x, axis, keepdims):
+    """Return 1 where x reaches its maximum y, or 1/n where n entries do, and else 0."""
+    hits = x == _kept(y, x, axis, keepdims)
+    return hits / np.sum(hits, axis, keepdims=True)
+
+
+def _wins(a, b):
+    """Return 1 where a > b, 1/2 where a = b, and else 0."""
+    return np.multiply(a > b, 1.0) + np.multiply(a == b, 0.5)
+
+
+def _power_slope(a, b):
+    """Return b a^(b - 1), and 0 for b = 0 even at a = 0."""
+    if type(b) in _NUMBERS:
+        return b * (a if b == 2 else a ** (b - 1 if b else 1))
+    return b * a ** where(b == 0, 1.0, b - 1)
+
+
+def _column(x):
+    """Read a vector, or each of several, as a matrix with one column."""
+    return _reshape(x, (*_shape(x), 1))
+
+
+def _swap(x):
+    """Transpose the last two axes."""
+    n = x.ndim
+    return x.T if n == 2 else _transpose(x, (*range(n - 2), n - 1, n - 2))
+
+
+def _pull_left(g, y, a, b, *_):
+    if b.ndim == 1:
+        return _column(g) * b
+    return g @ _swap(b) if a.ndim > 1 else (b @ _column(g))[..., 0]
+
+
+def _pull_right(g, y, a, b, *_):
+    if a.ndim == 1:
+        return a * g if b.ndim == 1 else _column(a) * _swap(_column(g))
+    return _swap(a) @ g if b.ndim > 1 else (_swap(a) @ _column(g))[..., 0]
+
+
+class _EachPart:
+    """A rule for any number of arguments, then the axis: rule(g, where it lies, shape of y)."""
+
+    def __init__(self, rule):
+        self.rule = rule
+
+    def __getitem__(self, k):
+        return partial(self.apply, k)
+
+    def apply(self, k, g, y, *args):
+        *parts, axis = args
+        axis %= len(_shape(y))
+        ends = np.cumsum([0, *(_shape(part)[axis] for part in parts)]).tolist()
+        return self.rule(g, (slice(None),) * axis + (slice(ends[k], ends[k + 1]),), _shape(y))
+
+
+_PARAMETERS = {
+    "condition": "condition : bool or array_like of bool\n    The choice; it has no slope.",
+    "x": "x : float, array_like or Var\n    The argument.",
+    "a": "a, b : float, array_like or Var\n    The arguments, of shapes that broadcast.",
+    "arrays": "arrays : sequence of float, array_like or Var\n    The parts.",
+    "shape": "shape : int or tuple of int\n    The new shape; -1 stands for what is left.",
+    "axes": "axes : sequence of int\n    The new order of the axes; by default the reverse.",
+    "axis": "axis : int\n    The axis; for a reduction also a tuple of int, or None for all axes.",
+    "keepdims": "keepdims : bool\n    Keep the axes that are reduced, with length 1.",
+}
+
+
+def _documented(function):
+    """Add the sections that the docstrings of all operations share."""
+    summary, rest = inspect.cleandoc(function.__doc__).split("\n\n", 1)
+    names = inspect.signature(function).parameters
+    words = "\n".join(words for name, words in _PARAMETERS.items() if name in names)
+    function.__doc__ = (
+        f"{summary}\n\nParameters\n----------\n{words}\n\n"
+        f"Returns\n-------\nfloat, ndarray or Var\n    The result.\n\n{rest}"
+    )
+    return function
+
+
+def _elementwise(name, formula, value, *slopes):
+    """Make an operation on each entry by itself; slope(g, y, *args) is g dy/dx, for g and t."""
+    apply = primitive(name, value, slopes)
+    left, right = slopes[0], slopes[-1]
+
+    def two(a, b, /):
+        # what apply does, spelled out for two numbers: graphs of numbers spend their time here
+        if type(a) is Var and type(a._value) is float:
+            if type(b) is Var and type(b._value) is float and a.level == b.level:
+                top, inputs, links = a, (a._value, b._value), ((0, a, left), (1, b, right))
+            elif type(b) in _NUMBERS:
+                top, inputs, links = a, (a._value, b), ((0, a, left),)
+            else:
+                return apply(a, b)
+        elif type(b) is Var and type(b._value) is float and type(a) in _NUMBERS:
+            top, inputs, links = b, (a, b._value), ((1, b, right),)
+        else:
+            return apply(a, b)
+        y = value(*inputs)
+        return _node(y if type(y) is float else float(y), top.level, operation, links, inputs)
+
+    operation = two.operation = apply.operation
+    function = two if len(slopes) == 2 else apply
+    function.__name__ = function.__qualname__ = name
+    function.__signature__ = inspect.signature(two if function is two else lambda x, /: x)
+    function.__doc__ = f"""{formula}, element by element.
+
+    Examples
+    --------
+    >>> from calclib import numerical
+    >>> def f(x):
+    ...     return {name}({"x, 2.0" if function is two else "x"})
+    >>> abs(grad(f)(0.5) - numerical.derivative(f, 0.5)) < 1e-8
+    True
+    """
+    return _documented(function)
+
+
+# The table of rules. A row has a name, a value, and for each argument the way back of g, the
+# cotangent of y, and the way forward of t, the argument's tangent. Element by element both are one
+# product with the slope, so it is written once; what is linear treats t as it treats the argument.
+# fmt: off
+
+add = _elementwise("add", "a + b, slopes 1 and 1", operator.add,
+                   lambda g, y, a, b: g,
+                   lambda g, y, a, b: g)
+subtract = _elementwise("subtract", "a - b, slopes 1 and -1", operator.sub,
+                        lambda g, y, a, b: g,
+                        lambda g, y, a, b: -g)
+multiply = _elementwise("multiply", "a b, slopes b and a", operator.mul,
+                        lambda g, y, a, b: g * b,
+                        lambda g, y, a, b: g * a)
+divide = _elementwise("divide", "y = a / b, slopes 1 / b and -y / b", operator.truediv,
+                      lambda g, y, a, b: g / b,
+                      lambda g, y, a, b: -g * y / b)
+power = _elementwise("power", "y = a^b, slopes b a^(b - 1) and y log a", _power,
+                     lambda g, y, a, b: g * _power_slope(a, b),
+                     lambda g, y, a, b: g * y * log(where(y == 0, 1.0, a)))
+maximum = _elementwise("maximum", "max(a, b), slope 1 for the larger, 1/2 if equal", np.maximum,
+                       lambda g, y, a, b: g * _wins(a, b),
+                       lambda g, y, a, b: g * _wins(b, a))
+minimum = _elementwise("minimum", "min(a, b), slope 1 for the smaller, 1/2 if equal", np.minimum,
+                       lambda g, y, a, b: g * _wins(b, a),
+                       lambda g, y, a, b: g * _wins(a, b))
+
+negative = _elementwise("negative", "-x, slope -1", operator.neg, lambda g, y, x: -g)
+exp = _elementwise("exp", "y = e^x, slope y", np.exp, lambda g, y, x: g * y)
+expm1 = _elementwise("expm1", "y = e^x - 1, slope y + 1", np.expm1, lambda g, y, x: g * (y + 1))
+log = _elementwise("log", "log x, slope 1 / x", np.log, lambda g, y, x: g / x)
+log1p = _elementwise("log1p", "log(1 + x), slope 1 / (1 + x)", np.log1p,
+                     lambda g, y, x: g / (1 + x))
+sqrt = _elementwise("sqrt", "y = sqrt x, slope 1 / (2 y)", np.sqrt, lambda g, y, x: g / (2 * y))
+sin = _elementwise("sin", "sin x, slope cos x", np.sin, lambda g, y, x: g * cos(x))
+cos = _elementwise("cos", "cos x, slope -sin x", np.cos, lambda g, y, x: -g * sin(x))
+tan = _elementwise("tan", "y = tan x, slope 1 + y^2", np.tan, lambda g, y, x: g * (1 + y**2))
+arctan = _elementwise("arctan", "arctan x, slope 1 / (1 + x^2)", np.arctan,
+                      lambda g, y, x: g / (1 + x**2))
+tanh = _elementwise("tanh", "y = tanh x, slope 1 - y^2", np.tanh, lambda g, y, x: g * (1 - y**2))
+sigmoid = _elementwise("sigmoid", "y = 1 / (1 + e^-x), slope y (1 - y)", _stable_sigmoid,
+                       lambda g, y, x: g * (y * (1 - y)))
+softplus = _elementwise("softplus", "log(1 + e^x), slope sigmoid x",
+                        lambda x: np.logaddexp(x, 0.0), lambda g, y, x: g * sigmoid(x))
+relu = _elementwise("relu", "max(x, 0), slope 1 above 0, else 0",
+                    lambda x: np.maximum(x, 0.0), lambda g, y, x: g * (x > 0))
+abs = _elementwise("abs", "|x|, slope the sign of x, 0 at 0", operator.abs,
+                   lambda g, y, x: g * np.sign(x))
+
+_where = primitive("where", lambda condition, a, b: np.where(condition, a, b)[()],
+                   [None,
+                    lambda g, y, condition, a, b: _where(condition, g, 0.0),
+                    lambda g, y, condition, a, b: _where(condition, 0.0, g)])
+_sum = primitive("sum", lambda x, axis, keepdims: np.add.reduce(x, axis, keepdims=keepdims),
+                 [lambda g, y, x, *how: _broadcast(_kept(g, x, *how), _shape(x))],
+                 linear=True, work="terms")
+_mean = primitive("mean", _mean_value,
+                  [lambda g, y, x, *how:
+                   _broadcast(_kept(g * (_size(y) / _size(x)), x, *how), _shape(x))],
+                  linear=True, work="terms")
+_max = primitive("max", lambda x, axis, keepdims: np.max(x, axis, keepdims=keepdims),
+                 [lambda g, y, x, *how: _kept(g, x, *how) * _share(y, x, *how)],
+                 [lambda t, y, x, *how: _sum(t * _share(y, x, *how), *how)], work="terms")
+_logsumexp = primitive("logsumexp", _stable_logsumexp,
+                       [lambda g, y, x, *how: _kept(g, x, *how) * exp(x - _kept(y, x, *how))],
+                       [lambda t, y, x, *how: _sum(t * exp(x - _kept(y, x, *how)), *how)],
+                       work="terms")
+_matmul = primitive("matmul", np.matmul,
+                    [_pull_left,
+                     _pull_right], linear=True, work="products")
+_affine = primitive("affine", _affine_value,
+                    [_pull_left,
+                     _pull_right,
+                     lambda g, y, x, W, b: g],
+                    [lambda t, y, x, W, b: _matmul(t, W),
+                     lambda t, y, x, W, b: _matmul(x, t),
+                     lambda t, y, x, W, b: t], work="products")
+_reshape = primitive("reshape", lambda x, shape: np.asarray(x).reshape(shape)[()],
+                     [lambda g, y, x, shape: _reshape(g, _shape(x))],
+                     linear=True, work="none")
+_transpose = primitive("transpose", lambda x, axes: np.transpose(x, axes)[()],
+                       [lambda g, y, x, axes: _transpose(g, axes and tuple(np.argsort(axes)))],
+                       linear=True, work="none")
+_broadcast = primitive("broadcast_to", _filled,
+                       [lambda g, y, x, shape: g],
+                       linear=True, work="none")
+_getitem = primitive("getitem", operator.getitem,
+                     [lambda g, y, x, index: _putitem(g, index, _shape(x))],
+                     linear=True, work="none")
+_putitem = primitive("putitem", lambda x, index, shape: _added_at(np.zeros(shape), index, x),
+                     [lambda g, y, x, index, shape: _getitem(g, index)],
+                     linear=True, work="none")
+_concatenate = primitive("concatenate", lambda *args: np.concatenate(args[:-1], args[-1]),
+                         _EachPart(lambda g, index, shape: _getitem(g, index)),
+                         _EachPart(lambda t, index, shape: _putitem(t, index, shape)),
+                         work="none")
+# fmt: on
+
+
+# Functions with options
+
+
+@_documented
+def where(condition, a, b):
+    """Choose entry by entry: a where the condition holds, else b.
+
+    Notes
+    -----
+    Both a and b are computed. If the one not chosen has an infinite slope, 0 times infinity is
+    NaN: choose inside as well, as in ``where(x > 0, log(where(x > 0, x, 1.0)), 0.0)``.
+
+    Examples
+    --------
+    >>> grad(lambda x: where(x > 0, x**2, -x))(3.0)
+    6.0
+    """
+    return _where(_plain(condition), a, b)
+
+
+@_documented
+def sum(x, axis=None, keepdims=False):
+    """Add up the entries: each has slope 1.
+
+    Examples
+    --------
+    >>> grad(lambda x: sum(x**2))([1.0, 2.0])
+    array([2., 4.])
+    """
+    return _sum(x, axis, keepdims)
+
+
+@_documented
+def mean(x, axis=None, keepdims=False):
+    """Average the n entries: each has slope 1/n.
+
+    Examples
+    --------
+    >>> grad(lambda x: mean(x**2))([1.0, 2.0])
+    array([1., 2.])
+    """
+    return _mean(x, axis, keepdims)
+
+
+@_documented
+def max(x, axis=None, keepdims=False):
+    """Take the largest entry: it has slope 1, or 1/n each where n are equally large.
+
+    Examples
+    --------
+    >>> grad(max)([1.0, 3.0, 2.0])
+    array([0., 1., 0.])
+    """
+    return _max(x, axis, keepdims)
+
+
+@_documented
+def min(x, axis=None, keepdims=False):
+    """Take the smallest entry: it has slope 1, or 1/n each where n are equally small.
+
+    Examples
+    --------
+    >>> grad(min)([1.0, 3.0, 2.0])
+    array([1., 0., 0.])
+    """
+    return negative(max(negative(x), axis, keepdims))
+
+
+@_documented
+def logsumexp(x, axis=None, keepdims=False):
+    """Return log(sum of e^x_i), without overflow; its slopes are softmax(x).
+
+    Examples
+    --------
+    >>> grad(logsumexp)([1000.0, 1000.0])
+    array([0.5, 0.5])
+    """
+    return _logsumexp(x, axis, keepdims)
+
+
+@_documented
+def softmax(x, axis=-1):
+    """Return p_i = e^x_i / (sum of e^x_j) along an axis; dp_i/dx_j = p_i (1 if i = j else 0 - p_j).
+
+    Examples
+    --------
+    >>> softmax([1000.0, 1000.0])
+    array([0.5, 0.5])
+    """
+    return exp(x - _logsumexp(x, axis, True))
+
+
+def matmul(a, b):
+    """Multiply matrices, y_ij = sum over k of a_ik b_kj; pulled back, g b^T and a^T g.
+
+    Parameters
+    ----------
+    a : array_like or Var, shape (m, k) or (k,)
+        The left factor. More axes in front are a batch.
+    b : array_like or Var, shape (k, n) or (k,)
+        The right factor, likewise.
+
+    Returns
+    -------
+    float, ndarray or Var
+        The product, as NumPy's ``a @ b``.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not multiply.
+
+    Examples
+    --------
+    >>> grad(lambda x: matmul(x, x))([1.0, 2.0])
+    array([2., 4.])
+    """
+    return _matmul(a, b)
+
+
+def affine(x, W, b):
+    """Return x W + b, a layer of a network, as one operation; pulled back, g W^T, x^T g and g.
+
+    Parameters
+    ----------
+    x : array_like or Var, shape (m, n_in) or (n_in,)
+        The m inputs as rows.
+    W : array_like or Var, shape (n_in, n_out)
+        The weights.
+    b : array_like or Var, shape (n_out,)
+        The biases; their cotangent is g summed over the rows.
+
+    Returns
+    -------
+    ndarray or Var, shape (m, n_out) or (n_out,)
+        The outputs as rows.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit.
+
+    Examples
+    --------
+    >>> W, b = Var([[1.0], [2.0]]), Var([3.0])
+    >>> y = affine([[5.0, 7.0]], W, b)
+    >>> y, backward(sum(y))[W].tolist()
+    (Var([[22.]]), [[5.0], [7.0]])
+    """
+    return _affine(x, W, b)
+
+
+@_documented
+def reshape(x, shape):
+    """Arrange the entries in another shape.
+
+    Examples
+    --------
+    >>> reshape(Var([1.0, 2.0]), (2, 1)).shape
+    (2, 1)
+    """
+    return _reshape(x, shape)
+
+
+@_documented
+def transpose(x, axes=None):
+    """Put the axes in another order.
+
+    Examples
+    --------
+    >>> transpose(Var([[1.0, 2.0]])).shape
+    (2, 1)
+    """
+    return _transpose(x, axes and tuple(k % len(axes) for k in axes))
+
+
+@_documented
+def concatenate(arrays, axis=0):
+    """Join arrays along an axis that they have.
+
+    Examples
+    --------
+    >>> concatenate([Var([1.0, 2.0]), [3.0]])
+    Var([1., 2., 3.])
+    """
+    return _concatenate(*arrays, axis)
+
+
+@_documented
+def stack(arrays, axis=0):
+    """Put numbers, or arrays of one shape, side by side along a new axis.
+
+    Examples
+    --------
+    >>> x = Var(2.0)
+    >>> stack([x, x**2, 1.0])
+    Var([2., 4., 1.])
+    """
+    shape = np.shape(arrays[0])
+    axis %= len(shape) + 1
+    layer = (*shape[:axis], 1, *shape[axis:])
+    return _concatenate(*(_reshape(part, layer) for part in arrays), axis)
+
+
+@_documented
+def stop_gradient(x):
+    """Return the value of x as a constant, whose slope is 0.
+
+    Examples
+    --------
+    >>> grad(lambda x: x * stop_gradient(x))(3.0)
+    3.0
+    """
+    return _read_only(_plain(x)) if isinstance(x, _Traced) else x
+
+
+# Python's operators and NumPy's functions lead to the same table
+
+
+def _compare(compare):
+    return lambda self, other: compare(_plain(self), _plain(other))
+
+
+def _turn(operation):
+    return lambda self, other: operation(other, self)
+
+
+for _name in ("lt", "le", "eq", "ne", "ge", "gt"):
+    setattr(_Traced, f"__{_name}__", _compare(getattr(operator, _name)))
+for _name, _operation in zip(
+    ("add", "sub", "mul", "truediv", "pow", "matmul"),
+    (add, subtract, multiply, divide, power, _matmul),
+    strict=True,
+):
+    setattr(_Traced, f"__{_name}__", _operation)
+    setattr(_Traced, f"__r{_name}__", _turn(_operation))
+for _operation in (sum, mean, max, min, transpose):
+    setattr(_Traced, _operation.__name__, _operation)
+_Traced.__neg__, _Traced.__abs__ = negative, abs
+
+_BY_NUMPY = {
+    function.__name__: function
+    for function in (
+        *(add, subtract, multiply, divide, power, maximum, minimum, negative, abs, sqrt),
+        *(exp, expm1, log, log1p, sin, cos, tan, arctan, tanh, where, sum, mean, max, min),
+        *(matmul, reshape, transpose, concatenate, stack),
+    )
+} | {"absolute": abs}
+_PLAIN = {  # without a slope, or with slope 0
+    *("shape", "ndim", "size", "zeros_like", "ones_like", "argmax", "argmin", "argsort", "round"),
+    *("less", "less_equal", "equal", "not_equal", "greater_equal", "greater", "sign", "floor"),
+    *("isclose", "allclose", "array_equal", "isfinite", "isnan", "isinf", "ceil"),
+}
+_WAYS_OUT = {
+    "add.reduce": "sum",
+    "clip": "minimum(maximum(x, low), high)",
+    "cumsum": "matmul with a triangle of ones",
+    "dot": "matmul, or x @ y",
+    "norm": "sqrt(sum(x**2))",
+    "outer": "reshape(x, (-1, 1)) * y",
+    "prod": "exp(sum(log(x)))",
+    "square": "x**2",
+    "std": "sqrt(mean((x - mean(x))**2))",
+    "var": "mean((x - mean(x))**2)",
+}
+
+
+def _from_numpy(function, name, args, options):
+    """Answer a NumPy function that was called with a Var."""
+    if name in _PLAIN:
+        return function(*map(_plain, args), **options)
+    if name in _BY_NUMPY:
+        return _BY_NUMPY[name](*args, **options)
+    known = f"{', '.join(sorted(_BY_NUMPY))}, sigmoid, softplus, relu, logsumexp, softmax, affine"
+    raise TypeError(
+        f"np.{name} has no rule for a Var; use what calclib.autodiff has: "
+        f"{_WAYS_OUT.get(name, known)}"
+    )
