@@ -6,11 +6,14 @@ import re
 from html.parser import HTMLParser
 
 import matplotlib as mpl
+import numpy as np
 import pytest
 
-from calclib import explorer
-from calclib.explorer import Explorer, Panel, Path, Points, Scene, Slider, page
+from calclib import explorer, numerical
+from calclib.descent import gradient_descent
+from calclib.explorer import Explorer, Panel, Path, Points, Scene, Slider, backdrop, page
 from calclib.explorer.words import fill, number
+from calclib.problems import bowl, plateau, two_wells, valley
 from calclib.tracing import Let, Program
 
 EVERY = [make() for make in explorer.NAMED]
@@ -116,9 +119,9 @@ def test_colors_follow_the_theme(shown):
     html = shown.html()
     backdrops = re.findall(r'<g class="backdrop".*?<clipPath', html, re.S)
     assert backdrops
-    for backdrop in backdrops:
-        assert "currentColor" in backdrop
-        assert not re.search(r"#000000|stroke: black", backdrop)
+    for each in backdrops:
+        assert "currentColor" in each
+        assert not re.search(r"#000000|stroke: black", each)
 
 
 @every_scene
@@ -271,3 +274,77 @@ def test_an_unknown_form_is_refused():
 
 def test_a_field_without_a_form_has_three_digits():
     assert fill("{a} and {a:.1f}", {"a": 1.2345}) == "1.23 and 1.2"
+
+
+# --- the explorers tell what calclib computes ----------------------------------------------------
+
+
+def scene_of(name, k=0):
+    (shown,) = (each for each in EVERY if each.name == name)
+    return shown.scenes[k]
+
+
+@pytest.mark.parametrize(
+    ("k", "problem"),
+    list(enumerate([bowl((1.0,)), two_wells(), plateau(), bowl(), valley()])),
+    ids=lambda value: str(value),
+)
+def test_the_dial_takes_the_steps_of_gradient_descent(k, problem):
+    scene = scene_of("learning-rate-dial", k)
+    q = scene.quantities()
+    names = ("x", "y")[: len(problem.variables)]
+    start = np.array([q[name][0] for name in names])
+    rate = scene.sliders[-1].value
+    steps = q["n"]
+    run = gradient_descent(
+        problem.fun, start, learning_rate=rate, grad=problem.grad, max_steps=steps, tol=0.0
+    )
+    np.testing.assert_allclose(np.transpose([q[name] for name in names]), run.path, rtol=1e-9)
+    steepest = np.linalg.eigvalsh(problem.hess(problem.minimizers[:, 0]))[-1]
+    assert q["limit"] == pytest.approx(2 / steepest, rel=1e-9)
+
+
+def test_the_compass_reads_the_directional_derivative():
+    surface = bowl((1.0, 3.0))
+    for angle in (0.0, 20.0, 117.0, 300.0):
+        q = scene_of("compass").quantities(angle=angle)
+        direction = np.array([np.cos(np.radians(angle)), np.sin(np.radians(angle))])
+        want = numerical.directional(surface.fun, np.array([1.5, 0.5]), direction)
+        assert q["slope"] == pytest.approx(want, abs=1e-7)
+
+
+def test_the_secant_is_the_forward_difference():
+    for h in (1.0, 1e-3, 1e-8):
+        q = scene_of("secant-to-tangent").quantities(x=0.5, h=h)
+        want = numerical.derivative(lambda x: (x * x - 5) * x + 7, 0.5, h=h, scheme="forward")
+        assert q["secant"] == pytest.approx(want, rel=1e-6)
+        assert q["exact"] == pytest.approx(3 * 0.25 - 5)
+
+
+def test_the_house_price_has_the_loss_and_slope_of_the_five_houses():
+    areas, prices = np.array([0.5, 0.8, 1.0, 1.2, 1.5]), np.array([1.1, 1.7, 2.1, 2.3, 3.1])
+    for w in (0.0, 1.3, 3.0):
+        q = scene_of("house-price").quantities(w=w)
+        assert q["loss"] == pytest.approx(np.mean((w * areas - prices) ** 2))
+        assert q["slope"] == pytest.approx(np.mean(2 * areas * (w * areas - prices)))
+
+
+def test_marks_and_backdrop_share_one_coordinate_system():
+    def diagonal(ax):
+        frame(ax)
+        ax.plot([-0.5, 0.5], [0.25, 0.75], color="#123456")
+
+    markup, axes = backdrop.svg(Panel(diagonal, (), "A line."), "line")
+    drawn = re.search(r'd="M ([\d.]+) ([\d.]+) L ([\d.]+) ([\d.]+) "[^>]*#123456', markup)
+    want = []
+    for x, y in ((-0.5, 0.25), (0.5, 0.75)):
+        for value, (_, low, high, start, end) in ((x, axes["x"]), (y, axes["y"])):
+            want.append(start + (value - low) / (high - low) * (end - start))
+    assert [float(number_) for number_ in drawn.groups()] == pytest.approx(want, abs=0.02)
+
+
+def test_a_slider_reaches_both_ends():
+    assert len(Slider("x", "x", 0.0, 1.0, 0.5, step=0.1).values()) == 11
+    rates = Slider("r", "r", 10**-2.5, 10**-0.7, 0.09, step=0.01, log=True).values()
+    assert len(rates) == 181
+    assert rates[-1] == pytest.approx(10**-0.7)
