@@ -728,13 +728,14 @@ def _explain(error: Exception, arguments: list) -> str:
     ufunc = re.search(r"no callable (\w+) method", text)
     if ufunc:
         name = ufunc.group(1)
-        instead = "write v ** 0.5" if name == "sqrt" else f"use tracing.{name} or sympy.{name}"
+        instead = "write v ** 0.5" if name == "sqrt" else f"use sympy.{name}"
         return f"cannot trace np.{name} of the symbol {got}: it needs numbers; {instead}"
     called = re.search(r"\bmath\.(\w+)\(([^()]*)\)", line)
     if called:
+        home = "tracing" if called.group(1) in globals() else "sympy"
         return (
             f"cannot trace {called.group(0)}: it needs a number and got the symbol {got}; "
-            f"use tracing.{called.group(1)}({called.group(2)})"
+            f"use {home}.{called.group(1)}({called.group(2)})"
         )
     if "to float" in text or "to int" in text:
         text = f"the symbol {got} is not a number for float(), int() or a math function"
