@@ -10,6 +10,7 @@ parameters name::
     Let("y", lambda x: x * x)                    one number
     Sweep("t", grid, (Let("z", ...), ...))       a number for each point of a grid
     Orbit(("x",), start, step, steps=50)         a rule applied to its own result again and again
+    Table("loss", losses, "epoch")               a number or a list looked up in recorded rows
 
 Called with numbers a program runs in Python; `Program.javascript` prints the same program for the
 browser. This module imports SymPy and the standard library alone.
@@ -21,7 +22,10 @@ import inspect
 import linecache
 import math
 import re
-from collections.abc import Callable, Sequence
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -198,7 +202,8 @@ def formula(fun: Callable, *names: str):
     Raises
     ------
     TraceError
-        If the rule does something that has no formula, such as ``if x > 0`` or ``math.sin(x)``.
+        If the rule does something that has no formula, such as ``if x > 0``, ``x == 0`` or
+        ``math.sin(x)``.
 
     Notes
     -----
@@ -280,7 +285,7 @@ def javascript(fun: Callable, *names: str, name: str = "f") -> str:
     shared, values = sp.cse([sp.sympify(leaf) for leaf in leaves(result)], _shared_names())
     lines = [f"  const {symbol} = {_print(value)};" for symbol, value in shared]
     printed = [_print(value) for value in values]
-    body = printed[0] if is_symbolic(result) else f"[{', '.join(printed)}]"
+    body = printed[0] if leaves(result) == [result] else f"[{', '.join(printed)}]"
     return "\n".join([f"function {name}({', '.join(names)}) {{", *lines, f"  return {body};", "}"])
 
 
@@ -488,6 +493,97 @@ class Orbit:
         writer.line(f"const {self.count} = {counter};")
 
 
+@dataclass(frozen=True)
+class Table:
+    """Recorded numbers: one row of them, chosen by an earlier number.
+
+    Parameters
+    ----------
+    names : str or tuple of str
+        Name of the column, or names of the columns.
+    rows : sequence
+        The rows. For one name an entry each, for several names a tuple of entries. The entries of
+        a column are all numbers or all sequences of numbers.
+    index : str
+        Name of an earlier number: row 0, 1, ... It is rounded, and held between first and last.
+
+    Raises
+    ------
+    ValueError
+        If there is no row, a row has another length than names, or a column mixes numbers and
+        sequences.
+
+    Notes
+    -----
+    For what takes too long to compute while a slider moves, such as a training run: the rows are
+    computed when the book is built, and the page looks them up.
+
+    Examples
+    --------
+    >>> loss = Table("loss", (4.0, 2.0, 1.0), "epoch")
+    >>> Program(("epoch",), loss)(epoch=1.0)
+    {'epoch': 1.0, 'loss': 2.0}
+    """
+
+    names: str | tuple[str, ...]
+    rows: Sequence
+    index: str
+
+    def __post_init__(self):
+        if not len(self.rows):
+            raise ValueError(f"the table {self.names} needs at least one row, got none")
+        names = self.defines()
+        for row in self._entries():
+            if len(row) != len(names):
+                raise ValueError(f"a row needs {len(names)} entries, {names}, got {len(row)}")
+        for name, column in zip(names, self._columns(), strict=True):
+            if len({isinstance(entry, list) for entry in column}) > 1:
+                raise ValueError(f"the column {name!r} mixes numbers and sequences; use one kind")
+
+    def defines(self) -> list[str]:
+        """Names that this quantity adds to the program, in order."""
+        return [self.names] if isinstance(self.names, str) else list(self.names)
+
+    def numbers(self) -> list[str]:
+        """Names of the columns that hold single numbers."""
+        columns = zip(self.defines(), self._columns(), strict=True)
+        return [name for name, column in columns if not isinstance(column[0], list)]
+
+    def _entries(self) -> list:
+        return [(row,) for row in self.rows] if isinstance(self.names, str) else list(self.rows)
+
+    def _columns(self) -> list[list]:
+        """Give each column as plain floats, or lists of plain floats."""
+        plain = [[_plain_entry(entry) for entry in row] for row in self._entries()]
+        return [list(column) for column in zip(*plain, strict=True)]
+
+    def run(self, known: dict) -> dict:
+        """Look the row up."""
+        k = math.floor(known[self.index] + 0.5)
+        k = max(0, min(len(self.rows) - 1, k))
+        columns = zip(self.defines(), self._columns(), strict=True)
+        return {name: column[k] for name, column in columns}
+
+    def print(self, writer: _Writer) -> None:
+        """Write the rows and the look-up in JavaScript."""
+        last = len(self.rows) - 1
+        at = f"Math.max(0, Math.min({last}, Math.floor({self.index} + 0.5)))"
+        for name, column in zip(self.defines(), self._columns(), strict=True):
+            rows = ",".join(_print_entry(entry) for entry in column)
+            writer.line(f"const {name} = q.{name} = [{rows}][{at}];")
+
+
+def _plain_entry(entry):
+    """Turn a number, or a sequence of numbers, into floats of plain Python."""
+    return [float(each) for each in entry] if hasattr(entry, "__len__") else float(entry)
+
+
+def _print_entry(entry) -> str:
+    if isinstance(entry, list):
+        return f"[{','.join(map(_print_entry, entry))}]"
+    return _print(entry).removesuffix(".0")
+
+
 class Program:
     """Named quantities computed in order from named inputs, in Python and in JavaScript.
 
@@ -495,7 +591,7 @@ class Program:
     ----------
     inputs : tuple of str
         Names of the input numbers: the sliders.
-    *quantities : Let, Sweep or Orbit
+    *quantities : Let, Sweep, Orbit or Table
         What to compute, in order. Each rule may use the inputs and every number defined before.
 
     Raises
@@ -524,7 +620,7 @@ class Program:
     }
     """
 
-    def __init__(self, inputs: tuple[str, ...], *quantities: Let | Sweep | Orbit):
+    def __init__(self, inputs: tuple[str, ...], *quantities: Let | Sweep | Orbit | Table):
         self.inputs = tuple(inputs)
         self.quantities = quantities
         numbers = list(self.inputs)
@@ -574,6 +670,15 @@ class _Printer(JavascriptCodePrinter):
     def _print_Float(self, expr):  # noqa: N802
         return repr(float(expr))
 
+    def _print_NaN(self, expr):  # noqa: N802
+        return "NaN"
+
+    def _print_BooleanTrue(self, expr):  # noqa: N802
+        return "true"
+
+    def _print_BooleanFalse(self, expr):  # noqa: N802
+        return "false"
+
     def _print_Pow(self, expr):  # noqa: N802
         if expr.exp in (2, 3):
             factor = self.parenthesize(expr.base, sp.printing.precedence.PRECEDENCE["Pow"])
@@ -588,8 +693,14 @@ class _Printer(JavascriptCodePrinter):
 
 
 def _print(expression) -> str:
+    expression = sp.sympify(expression)
+    if expression.has(sp.I, sp.zoo):
+        raise TraceError(
+            f"cannot print {expression} as JavaScript: its numbers are real; return the real "
+            "and the imaginary part, and divide by no zero"
+        )
     try:
-        return _Printer({"strict": True}).doprint(sp.sympify(expression))
+        return _Printer({"strict": True}).doprint(expression)
     except PrintMethodNotImplementedError as error:
         raise TraceError(
             f"cannot print {expression} as JavaScript: its Math has no such function; "
@@ -658,13 +769,28 @@ def _numbers(quantity) -> list[str]:
     """List the names that stand for single numbers afterwards; later rules may read these."""
     if isinstance(quantity, Let):
         return quantity.defines()
+    if isinstance(quantity, Table):
+        return quantity.numbers()
     if isinstance(quantity, Orbit):
         return quantity.defines()[len(quantity.names) :]
     return []
 
 
 def _check_uses(quantity, known: list[str]) -> None:
-    if isinstance(quantity, Let):
+    for name, allowed in _uses(quantity, known):
+        if name not in allowed:
+            raise ValueError(
+                f"the rule for {quantity.defines()[0]!r} reads {name!r}, which is not a number "
+                f"defined before it; known here: {', '.join(allowed)}"
+            )
+
+
+def _uses(quantity, known: list[str]) -> Iterator[tuple[str, list[str]]]:
+    """Yield each name that a quantity reads, with the names that it may read there."""
+    if isinstance(quantity, Table):
+        rules = []
+        yield quantity.index, known
+    elif isinstance(quantity, Let):
         rules = [(quantity.fun, known)]
     elif isinstance(quantity, Sweep):
         inner = [*known, *quantity.defines()]
@@ -675,11 +801,7 @@ def _check_uses(quantity, known: list[str]) -> None:
         rules += [(quantity.until, inner)] if quantity.until else []
     for rule, allowed in rules:
         for name in _parameters(rule):
-            if name not in allowed:
-                raise ValueError(
-                    f"the rule for {quantity.defines()[0]!r} reads {name!r}, which is not a number "
-                    f"defined before it; known here: {', '.join(allowed)}"
-                )
+            yield name, allowed
 
 
 def _check_name(name: str) -> None:
@@ -695,7 +817,10 @@ def _call(fun: Callable, arguments: list):
     if not is_symbolic(*arguments):
         return fun(*arguments)
     try:
-        result = fun(*arguments)
+        with _no_silent_branches():
+            result = fun(*arguments)
+    except TraceError:
+        raise
     except (TypeError, AttributeError) as error:
         raise TraceError(_explain(error, arguments)) from error
     for leaf in leaves(result):
@@ -705,6 +830,66 @@ def _call(fun: Callable, arguments: list):
                 "return numbers, or tuples, lists or arrays of them"
             )
     return result
+
+
+_rules = threading.local()  # .running: how many rules this thread is tracing
+
+
+@contextmanager
+def _no_silent_branches():
+    """Refuse the questions that SymPy answers for the expression and not for its value.
+
+    ``x == 0`` asks SymPy whether x is written 0, and ``if x`` is always true: a rule would take
+    one branch in silence. While a rule runs, both raise an error where the rule asks them;
+    SymPy's own code may ask.
+    """
+    kept = {(owner, name): owner.__dict__.get(name) for owner, name in _QUESTIONS}
+    nested = getattr(_rules, "running", 0)
+    _rules.running = nested + 1
+    try:
+        if not nested:
+            for (owner, name), method in kept.items():
+                setattr(owner, name, _asked_by_a_rule(name, method))
+        yield
+    finally:
+        _rules.running = nested
+        if not nested:
+            for (owner, name), method in kept.items():
+                if method is None:
+                    delattr(owner, name)
+                else:
+                    setattr(owner, name, method)
+
+
+_QUESTIONS = ((sp.Basic, "__eq__"), (sp.Basic, "__ne__"), (sp.Basic, "__bool__"))
+
+
+def _asked_by_a_rule(name: str, method: Callable | None) -> Callable:
+    """Make the stand-in for a method of SymPy that refuses when a rule is the one who asks."""
+
+    def stand_in(self, *other):
+        answer = method(self, *other) if method else True
+        same = answer is (name == "__eq__")  # what is written alike is equal for every value
+        settled = other and (same or other[0] is None)
+        if getattr(_rules, "running", 0) and not settled:
+            caller = sys._getframe(1)
+            package = caller.f_globals.get("__name__", "").partition(".")[0]
+            symbols = set().union(*(getattr(each, "free_symbols", ()) for each in (self, *other)))
+            if package not in ("sympy", "mpmath") and symbols:
+                where_ = linecache.getline(caller.f_code.co_filename, caller.f_lineno).strip()
+                asked = {
+                    "__eq__": lambda: f"the comparison {self} == {other[0]}",
+                    "__ne__": lambda: f"the comparison {self} != {other[0]}",
+                    "__bool__": lambda: f"a choice by whether {self} is true",
+                }[name]()
+                raise TraceError(
+                    f"cannot trace {asked}{f' in the line `{where_}`' if where_ else ''}: a "
+                    "formula has no single branch; use tracing.where(condition, a, b) with a "
+                    "condition such as x > 0 or sympy.Eq(x, 0), and & for and, | for or"
+                )
+        return answer
+
+    return stand_in
 
 
 def _explain(error: Exception, arguments: list) -> str:

@@ -9,7 +9,7 @@ import sympy as sp
 from calclib import tracing
 from calclib.optimizers import sgd
 from calclib.problems import himmelblau, valley
-from calclib.tracing import Let, Orbit, Program, Sweep, TraceError
+from calclib.tracing import Let, Orbit, Program, Sweep, Table, TraceError
 
 x, y, rate = sp.symbols("x y rate", real=True)
 
@@ -55,6 +55,14 @@ def test_an_object_array_of_symbols_goes_through_array_arithmetic():
         (lambda x: np.sqrt(x), "np.sqrt"),
         (lambda x: np.exp(x), "np.exp"),
         (lambda x: np.exp(np.array([x])), "np.exp"),
+        (lambda x: 1 if x == 0 else 2, "the comparison x == 0"),
+        (lambda x: 1 if 0.0 == x - 1 else 2, "the comparison x - 1 == 0"),  # noqa: SIM300
+        (lambda x: 1 if x != 2 else 2, "the comparison x != 2"),
+        (lambda x: 1 if x in (0, 1) else 2, "the comparison x == 0"),
+        (lambda x: 1 if x else 2, "whether x is true"),
+        (lambda x: x or 1, "whether x is true"),
+        (lambda x: not x, "whether x is true"),
+        (lambda x: 1 if (x > 0) & (x < 1) else 2, "(x > 0) & (x < 1) is true"),
         (lambda x: math.sin(x), "math.sin(x)"),
         (lambda x: math.sin(x), "use tracing.sin(x)"),
         (lambda x: math.exp(x), "use sympy.exp(x)"),
@@ -124,3 +132,75 @@ def test_an_orbit_stops_at_its_bound_its_condition_or_its_last_step():
     assert steps(1.0) == 5
     assert steps(1.0, bound=50.0) == 2
     assert steps(1.0, until=lambda x: x >= 1000) == 3
+
+
+# --- questions that SymPy answers for the expression and not for its value -----------------------
+
+
+def test_what_is_written_alike_may_be_compared():
+    assert tracing.formula(lambda x: x if x == x else 0, "x") == x
+    assert tracing.formula(lambda x: 0 if x is None or x == None else x, "x") == x  # noqa: E711
+
+
+def test_a_plain_option_may_decide_inside_a_rule():
+    rule = sgd(0.1, momentum=0.0)
+    assert tracing.formula(lambda x: rule.update(x, rule.init(x), x)[0], "x") == -0.1 * x
+
+
+def test_outside_a_rule_sympy_is_left_as_it_was():
+    before = {name: vars(sp.Basic).get(name) for name in ("__eq__", "__ne__", "__bool__")}
+    with pytest.raises(TraceError, match="x == 0"):
+        tracing.formula(lambda x: tracing.formula(lambda t: t, "t") if x == 0 else 1, "x")
+    assert before == {name: vars(sp.Basic).get(name) for name in before}
+    assert bool(x)
+    assert x != 0
+
+
+@pytest.mark.parametrize(
+    ("rule", "body"),
+    [
+        (lambda x: 3.0, "3.0"),
+        (lambda x: True, "true"),
+        (lambda x: float("inf"), "Number.POSITIVE_INFINITY"),
+        (lambda x: float("nan"), "NaN"),
+        (lambda x: [x], "[x]"),
+        (lambda x: (x, 1), "[x, 1]"),
+        (lambda x: x > 0, "x > 0"),
+    ],
+)
+def test_a_constant_is_a_number_in_javascript_and_several_values_are_an_array(rule, body):
+    assert tracing.javascript(rule, "x") == f"function f(x) {{\n  return {body};\n}}"
+
+
+@pytest.mark.parametrize("rule", [lambda x: 1j, lambda x: x + 2j, lambda x: sp.S.One / 0])
+def test_a_value_that_is_not_real_has_no_javascript(rule):
+    with pytest.raises(TraceError, match="its numbers are real"):
+        tracing.javascript(rule, "x")
+
+
+# --- recorded rows --------------------------------------------------------------------------------
+
+
+def test_a_table_gives_the_row_that_is_nearest_and_stays_inside():
+    table = Table(("curve", "loss"), [((1, 2), 5.0), ((3, 4), 6.0), ((5, 6), 7.0)], "epoch")
+    program = Program(("epoch",), table, Let("twice", lambda loss: 2 * loss))
+    found = [(program(epoch=at)["curve"], program(epoch=at)["twice"]) for at in (-3, 0.5, 1.4, 9)]
+    assert found == [([1, 2], 10), ([3, 4], 12), ([3, 4], 12), ([5, 6], 14)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("loss", [], "epoch"), "at least one row"),
+        ((("a", "b"), [(1, 2, 3)], "epoch"), "a row needs 2 entries"),
+        (("a", [1.0, [1.0]], "epoch"), "mixes numbers and sequences"),
+    ],
+)
+def test_a_table_that_cannot_be_read_is_refused(arguments, words):
+    with pytest.raises(ValueError, match=words):
+        Table(*arguments)
+
+
+def test_a_table_needs_a_number_as_index():
+    with pytest.raises(ValueError, match="reads 'k', which is not a number"):
+        Program(("epoch",), Table("loss", [1.0], "k"))
