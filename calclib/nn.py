@@ -1,0 +1,803 @@
+"""Neural networks: layers, losses and training as plain functions on a list of layers.
+
+Vocabulary
+----------
+X       the inputs, shape (m, n_in): a row for each of m examples
+W, b    weights and biases of a layer, shapes (n_in, n_out) and (n_out,)
+params  a list of layers; errors and messages count them from 1, as in "layer 2, W"
+pred    the outputs of the last layer, shape (m, n_out); for classes they are called logits
+y       the targets; for classes the labels, shape (m,)
+theta   all weights and biases in one vector, shape (p,)
+epoch   one pass over the data
+
+A network is a function of its parameters, a loss is a function of the network's output, and all
+is written with `calclib.autodiff`: arrays give numbers, Vars give numbers that know their slopes.
+"""
+
+import sys
+import time
+from dataclasses import dataclass
+from itertools import pairwise
+from math import pi, prod, sqrt
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from calclib import _validate
+from calclib import autodiff as ad
+from calclib.optimizers import Optimizer
+
+_FINISHED, _DIVERGED = "finished", "diverged"
+
+
+class Layer(NamedTuple):
+    """One layer: x W + b.
+
+    Parameters
+    ----------
+    W : ndarray or Var, shape (n_in, n_out)
+        The weights.
+    b : ndarray or Var, shape (n_out,)
+        The biases.
+
+    Examples
+    --------
+    >>> layer = Layer(np.array([[1.0], [2.0]]), np.array([3.0]))
+    >>> forward([layer], [[5.0, 7.0]])
+    array([[22.]])
+    """
+
+    W: Any
+    b: Any
+
+
+# The network
+
+
+def init_params(sizes, *, rng, scheme="he"):
+    """Draw the first weights from a normal distribution: "he" has variance 2 / n_in.
+
+    "xavier" has variance 2 / (n_in + n_out). The biases are zero.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        How many numbers enter, those between the layers, how many leave: ``[1, 16, 16, 1]`` makes
+        three layers.
+    rng : numpy.random.Generator
+        Where the random numbers come from, as ``np.random.default_rng(0)``.
+    scheme : {"he", "xavier"}, default "he"
+        He for relu, Xavier for tanh.
+
+    Returns
+    -------
+    list of Layer
+        The layers.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two sizes, one is below 1, or the scheme is not known.
+    TypeError
+        If a size is not a whole number, or `rng` is not a generator.
+
+    Notes
+    -----
+    For n_in independent inputs of mean square q, a sum of n_in terms w x has variance
+    n_in var(w) q. Variance 1 / n_in would keep it at q; relu then halves the mean square, and the
+    2 of He makes up for that. Xavier is a compromise between 1 / n_in, which keeps the signals on
+    their way forward, and 1 / n_out, which keeps the gradients on their way back.
+
+    PyTorch's ``nn.Linear`` does neither: it draws W and b from a uniform distribution on
+    (-1/sqrt(n_in), 1/sqrt(n_in)). It also stores the transpose of W.
+
+    References
+    ----------
+    X. Glorot, Y. Bengio, "Understanding the difficulty of training deep feedforward neural
+    networks", AISTATS 2010, PMLR 9, 249-256. https://proceedings.mlr.press/v9/glorot10a.html
+
+    K. He, X. Zhang, S. Ren, J. Sun, "Delving deep into rectifiers", ICCV 2015, 1026-1034.
+    https://doi.org/10.1109/ICCV.2015.123
+
+    Examples
+    --------
+    >>> params = init_params([1, 16, 16, 1], rng=np.random.default_rng(0))
+    >>> [layer.W.shape for layer in params]
+    [(1, 16), (16, 16), (16, 1)]
+    """
+    sizes = [_validate.positive_int(n, f"sizes[{k}]") for k, n in enumerate(sizes)]
+    if len(sizes) < 2:
+        raise ValueError(f"sizes must hold at least two numbers, got {sizes}; try [1, 16, 1]")
+    _generator(rng)
+    variance = _VARIANCES[_validate.choice(scheme, "scheme", _VARIANCES)]
+    return [
+        Layer(rng.normal(0.0, sqrt(variance(n_in, n_out)), (n_in, n_out)), np.zeros(n_out))
+        for n_in, n_out in pairwise(sizes)
+    ]
+
+
+_VARIANCES = {
+    "he": lambda n_in, n_out: 2 / n_in,
+    "xavier": lambda n_in, n_out: 2 / (n_in + n_out),
+}
+
+
+def gelu(x):
+    """Return x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) / 2, close to x P(Z < x), Z normal.
+
+    Parameters
+    ----------
+    x : float, ndarray or Var
+        The argument, element by element.
+
+    Returns
+    -------
+    float, ndarray or Var
+        The result.
+
+    Notes
+    -----
+    This is the approximation of the paper, because `calclib.autodiff` has no error function. It is
+    within 5e-4 of x P(Z < x). In PyTorch it is ``nn.GELU(approximate="tanh")``; the default there
+    is the exact form.
+
+    References
+    ----------
+    D. Hendrycks, K. Gimpel, "Gaussian error linear units (GELUs)", 2016.
+    https://doi.org/10.48550/arXiv.1606.08415
+
+    Examples
+    --------
+    >>> gelu(np.array([-1.0, 0.0, 1.0])).round(4).tolist()
+    [-0.1588, 0.0, 0.8412]
+    """
+    return 0.5 * x * (1.0 + ad.tanh(sqrt(2 / pi) * (x + 0.044715 * (x * x * x))))
+
+
+_ACTIVATIONS = {
+    "tanh": ad.tanh,
+    "sigmoid": ad.sigmoid,
+    "relu": ad.relu,
+    "gelu": gelu,
+    "linear": lambda x: x,
+}
+
+
+def forward(params, X, *, activation="tanh"):
+    """Run the network: h = activation(h W + b) layer by layer, the last one without activation.
+
+    Parameters
+    ----------
+    params : list of Layer
+        The layers, of arrays or of Vars.
+    X : array_like or Var, shape (m, n_in)
+        The inputs as rows.
+    activation : {"tanh", "sigmoid", "relu", "gelu", "linear"}, default "tanh"
+        What follows every layer but the last. Networks with "linear" are one affine map.
+
+    Returns
+    -------
+    ndarray or Var, shape (m, n_out)
+        The outputs as rows.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not multiply, an entry is not finite, or the activation is not known.
+    TypeError
+        If `params` or `X` does not hold real numbers.
+
+    Notes
+    -----
+    Lists, integers and booleans are promoted to float64.
+
+    Examples
+    --------
+    >>> params = [Layer(np.eye(2), np.zeros(2)), Layer(np.ones((2, 1)), np.zeros(1))]
+    >>> forward(params, [[1, -2]], activation="relu")
+    array([[1.]])
+    """
+    f = _ACTIVATIONS[_validate.choice(activation, "activation", _ACTIVATIONS)]
+    layers = _layers(params)
+    h = _inputs(X, layers[0].W)
+    for W, b in layers[:-1]:
+        h = f(ad.affine(h, W, b))
+    return ad.affine(h, *layers[-1])
+
+
+# Losses
+
+
+def mse(pred, y):
+    """Return the mean over all entries of (pred - y)^2.
+
+    Parameters
+    ----------
+    pred : array_like or Var, shape (m, n_out)
+        The outputs of the network.
+    y : array_like or Var, of the shape of pred
+        The targets. Lists, integers and booleans are promoted to float64.
+
+    Returns
+    -------
+    float or Var
+        The loss, in squared units of y.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ, even where NumPy would broadcast: (m, 1) minus (m,) is (m, m).
+
+    Notes
+    -----
+    The mean is over m n_out numbers, as in PyTorch's ``nn.MSELoss``. With one output the gradient
+    with respect to pred is 2 (pred - y) / m.
+
+    Examples
+    --------
+    >>> mse([[1.0], [2.0]], [[1.0], [4.0]])
+    2.0
+    """
+    pred, y = _finite(pred, "pred"), _finite(y, "y")
+    if pred.shape != y.shape:
+        raise ValueError(
+            f"pred and y must have the same shape, got {pred.shape} and {y.shape}; "
+            + ("use y.reshape(pred.shape)" if pred.size == y.size else "give one target an output")
+        )
+    error = pred - y
+    return ad.mean(error * error)
+
+
+def cross_entropy(logits, labels):
+    """Return the mean of -log p[label], p = softmax(logits): log(sum of e^z) - z[label].
+
+    Parameters
+    ----------
+    logits : array_like or Var, shape (m, classes)
+        The outputs z of the network, any real numbers. Not probabilities: softmax is done here.
+    labels : array_like of int, shape (m,)
+        The class of each row, from 0 to classes - 1. Booleans are classes 0 and 1.
+
+    Returns
+    -------
+    float or Var
+        The loss, in nats. log(classes) is what equal probabilities score.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit, or a label is not an integer or out of range.
+
+    Notes
+    -----
+    `autodiff.logsumexp` does not overflow. The gradient with respect to the logits is
+    (p - one-hot label) / m. PyTorch's ``nn.CrossEntropyLoss`` is the same function.
+
+    Examples
+    --------
+    >>> round(cross_entropy([[2.0, 0.0], [0.0, 0.0]], [0, 1]), 4)
+    0.41
+    """
+    logits = _finite(logits, "logits")
+    if len(logits.shape) != 2:
+        raise ValueError(f"logits must have shape (m, classes), got {logits.shape}; use reshape")
+    m, classes = logits.shape
+    labels = _labels(labels, m, classes)
+    return ad.mean(ad.logsumexp(logits, 1) - logits[np.arange(m), labels])
+
+
+def _labels(labels, m, classes):
+    """Return the labels as an array of int, shape (m,), each from 0 to classes - 1."""
+    labels = np.asarray(labels)
+    if labels.shape != (m,):
+        way = "argmax(axis=1)" if labels.shape == (m, classes) else "ravel()"
+        raise ValueError(
+            f"labels must have shape {(m,)} for logits of shape {(m, classes)}, got "
+            f"{labels.shape}; for labels as a column or one-hot rows use labels.{way}"
+        )
+    if labels.dtype.kind not in "biu":
+        raise ValueError(
+            f"labels must be integers, got {_validate.show(labels)} ({labels.dtype}); "
+            "use labels.astype(int) if they are whole numbers"
+        )
+    bad = (labels < 0) | (labels >= classes)
+    if bad.any():
+        raise ValueError(
+            f"labels must lie from 0 to {classes - 1} for logits of shape {(m, classes)}, got "
+            f"{labels[bad][0]} at index {np.argmax(bad)}; count classes from 0"
+        )
+    return labels.astype(int)
+
+
+# All parameters as one vector
+
+
+def flatten(params):
+    """Write all parameters in one vector: W of layer 1 row by row, its b, W of layer 2, ...
+
+    Parameters
+    ----------
+    params : list of Layer
+        The layers, of arrays or of Vars.
+
+    Returns
+    -------
+    theta : ndarray or Var, shape (p,)
+        A copy of the parameters.
+    unflatten : callable
+        Maps a vector of this length, array or Var, back to a list of layers. Layers of arrays are
+        copies.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `forward`; from `unflatten`, if the vector has another length.
+
+    Examples
+    --------
+    >>> theta, unflatten = flatten([Layer([[1, 2]], [3, 4])])
+    >>> theta
+    array([1., 2., 3., 4.])
+    >>> unflatten(10 * theta)
+    [Layer(W=array([[10., 20.]]), b=array([30., 40.]))]
+    """
+    layers = _layers(params)
+    shapes = [part.shape for layer in layers for part in layer]
+    ends = np.cumsum([prod(shape) for shape in shapes]).tolist()
+    places = [slice(*ends) for ends in pairwise([0, *ends])]
+
+    def unflatten(theta):
+        theta = _finite(theta, "theta")
+        if theta.shape != (ends[-1],):
+            raise ValueError(
+                f"theta must have shape {(ends[-1],)}, got {theta.shape}; "
+                "use the vector that flatten gives for these layers"
+            )
+        parts = [
+            theta[place] if len(shape) == 1 else theta[place].reshape(shape)
+            for place, shape in zip(places, shapes, strict=True)
+        ]
+        return [Layer(W, b) for W, b in zip(parts[::2], parts[1::2], strict=True)]
+
+    theta = ad.concatenate([part.reshape(-1) for layer in layers for part in layer])
+    return theta, unflatten
+
+
+# Training
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class TrainResult:
+    """What training found and how it got there.
+
+    Parameters
+    ----------
+    params : list of Layer
+        The parameters at the end. After a divergence those of the last epoch with a finite loss.
+    losses : ndarray, shape (epochs + 1,)
+        The loss over all data, at the start and after each epoch. ``losses[-1]`` is that of
+        `params`; all are finite.
+    status : {"finished", "diverged"}
+        Whether all epochs were run.
+    message : str
+        A sentence: what happened, where, and what to try.
+    epochs : int
+        The number of epochs behind `params`.
+    steps : int
+        The number of steps behind `params`.
+    optimizer : Optimizer
+        The optimizer that ran.
+    state : named tuple
+        Its state after the last step; hand it to `train` to go on.
+
+    Examples
+    --------
+    >>> params = [Layer([[0.0]], [0.0])]
+    >>> def loss(params, X, y):
+    ...     return mse(forward(params, X), y)
+    >>> from calclib.optimizers import sgd
+    >>> train(params, loss, ([[1.0]], [[1.0]]), sgd(0.1), epochs=3)
+    TrainResult(finished after 3 epochs, loss 1 -> 0.04666)
+    """
+
+    params: list
+    losses: np.ndarray
+    status: str
+    message: str
+    epochs: int
+    steps: int
+    optimizer: Optimizer
+    state: Any
+
+    @property
+    def success(self):
+        """Whether all epochs were run."""
+        return self.status == _FINISHED
+
+    def __repr__(self):
+        first, last = self.losses[[0, -1]]
+        done = f"{self.status} after {_count(self.epochs)}"
+        return f"TrainResult({done}, loss {first:.4g} -> {last:.4g})"
+
+
+def train(
+    params,
+    loss,
+    data,
+    optimizer,
+    *,
+    epochs,
+    batch_size=None,
+    rng=None,
+    state=None,
+    callback=None,
+    progress=None,
+):
+    """Train a network: theta = theta + step, the step from the gradient on a batch of rows.
+
+    Parameters
+    ----------
+    params : list of Layer
+        The start. It is not changed.
+    loss : callable
+        ``loss(params, X, y)``, a number, as
+        ``lambda params, X, y: mse(forward(params, X), y)``.
+    data : tuple of array_like
+        X, shape (m, n_in), and y with m rows or entries. Integers in X are promoted to float64; y
+        keeps its kind, because labels are integers.
+    optimizer : Optimizer
+        The rule for the steps, as `optimizers.sgd` makes it.
+    epochs : int
+        How many passes over the data, at least 1.
+    batch_size : int, optional
+        How many rows make a step. By default all, so an epoch is one step. Otherwise each epoch
+        takes the rows in a new random order; if m is not a multiple, its last batch is smaller.
+    rng : numpy.random.Generator, optional
+        Where the orders come from. Needed with `batch_size`.
+    state : named tuple, optional
+        The optimizer's state to go on from, as in ``result.state``. By default a new one.
+    callback : callable, optional
+        Called as ``callback(epoch, params, value)`` at the start, epoch 0, and after every epoch,
+        with copies of the parameters and the loss over all data.
+    progress : bool, optional
+        Write a line of progress to standard error, once a run takes longer than a second. By
+        default only if that is a terminal, so never into a notebook.
+
+    Returns
+    -------
+    TrainResult
+        With status "finished" or "diverged".
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit, data or parameters are not finite, the loss is not a number or not
+        finite at the start, or mini-batches have no `rng`.
+    TypeError
+        If an argument is of the wrong kind.
+
+    Notes
+    -----
+    The gradient is that of `autodiff.value_and_grad`. A loss that is a mean over the rows has on a
+    random batch a gradient whose expectation is the full gradient. A smaller last batch counts as
+    a step like the others, so its rows weigh more.
+
+    Training has diverged when a value, a gradient or a step is not finite. The message names the
+    epoch and the place where this is seen first, on the way forward or back.
+
+    References
+    ----------
+    H. Robbins, S. Monro, "A stochastic approximation method", Annals of Mathematical Statistics 22
+    (1951), 400-407. https://doi.org/10.1214/aoms/1177729586
+
+    Examples
+    --------
+    >>> from calclib.optimizers import sgd
+    >>> X = np.linspace(-1, 1, 100)[:, None]
+    >>> params = init_params([1, 16, 16, 1], rng=np.random.default_rng(0), scheme="xavier")
+    >>> def loss(params, X, y):
+    ...     return mse(forward(params, X), y)
+    >>> result = train(params, loss, (X, X**2), sgd(0.1), epochs=100)
+    >>> result.status, bool(result.losses[-1] < np.var(X**2))
+    ('finished', True)
+    """
+    theta, unflatten = flatten(params)
+    layers = unflatten(theta)
+    X, y = _data(data, layers)
+    epochs = _validate.positive_int(epochs, "epochs")
+    if not isinstance(optimizer, Optimizer):
+        raise TypeError(
+            f"optimizer must be an Optimizer, as sgd(0.1) makes it, got {optimizer!r}; "
+            "call it with its learning rate"
+        )
+    batches = _batches(X, y, batch_size, rng)
+    value, value_and_grad = _measures(loss, unflatten)
+    measure = value_and_grad if batch_size is None else value  # all rows: g serves the next step
+    show = _progress_line(progress, epochs)
+
+    full, g = _at_start(measure, theta, X, y)
+    state = optimizer.init(theta) if state is None else state
+    losses, steps, trouble = [full], 0, None
+    _report(callback, 0, unflatten, theta, full)
+    for epoch in range(1, epochs + 1):
+        kept = theta, state, steps
+        try:
+            for batch in batches():
+                if batch_size is not None:
+                    _, g = value_and_grad(theta, *batch)
+                step, state = optimizer.update(g, state, theta)
+                theta = _moved(theta, step, layers)
+                steps += 1
+            full, g = measure(theta, X, y)
+        except FloatingPointError as where:
+            trouble = f"Diverged in epoch {epoch}: {where}. {_largest(theta, layers)}"
+            theta, state, steps = kept
+            break
+        losses.append(full)
+        _report(callback, epoch, unflatten, theta, full)
+        show(epoch, full)
+    show(epochs, full)
+
+    return TrainResult(
+        params=unflatten(theta),
+        losses=np.array(losses),
+        status=_DIVERGED if trouble else _FINISHED,
+        message=_message(trouble, losses),
+        epochs=len(losses) - 1,
+        steps=steps,
+        optimizer=optimizer,
+        state=state,
+    )
+
+
+def _batches(X, y, size, rng):
+    """Give the function that deals all rows out once: as they are, or in a new random order."""
+    m = len(X)
+    if size is None:
+        return lambda: [(X, y)]
+    size = _validate.positive_int(size, "batch_size")
+    if size > m:
+        raise ValueError(
+            f"batch_size must be at most the number of rows, {m}, got {size}; "
+            "use batch_size=None for all rows in each step"
+        )
+    _generator(rng)
+
+    def deal():
+        order = rng.permutation(m)
+        for first in range(0, m, size):
+            rows = order[first : first + size]
+            yield _fixed(X[rows]), _fixed(y[rows])
+
+    return deal
+
+
+def _measures(loss, unflatten):
+    """Give two functions of theta, X and y: the loss without, and with its gradient.
+
+    What is not finite there becomes a FloatingPointError that says where.
+    """
+
+    def guarded(compute):
+        def at(theta, X, y):
+            try:
+                with np.errstate(all="ignore"):
+                    return compute(theta, X, y)
+            except ValueError:
+                where = _first_not_finite(loss, unflatten(theta), X, y)
+                if where is None:
+                    raise
+                raise FloatingPointError(where) from None
+
+        return at
+
+    def value(theta, X, y):
+        number = _validate.finite(loss(unflatten(theta), X, y), theta, "loss")
+        return float(number), None
+
+    def value_and_grad(theta, X, y):
+        return ad.value_and_grad(lambda theta: loss(unflatten(theta), X, y))(theta)
+
+    return guarded(value), guarded(value_and_grad)
+
+
+def _at_start(measure, theta, X, y):
+    """Return the loss at the start and, for all rows in a step, its gradient."""
+    try:
+        return measure(theta, X, y)
+    except FloatingPointError as where:
+        raise ValueError(
+            f"the loss is not finite at the start: {where}; use smaller parameters, or scale X"
+        ) from None
+
+
+def _moved(theta, step, layers):
+    """Return theta + step, if it is finite."""
+    if np.shape(step) != theta.shape:
+        raise ValueError(
+            f"the step must have the shape of theta, {theta.shape}, got {np.shape(step)}; "
+            "check the optimizer, which takes one rate"
+        )
+    theta = theta + step
+    bad = ~np.isfinite(theta)
+    if bad.any():
+        raise FloatingPointError(f"the step of {_block(layers, np.argmax(bad))} is not finite")
+    return theta
+
+
+def _first_not_finite(loss, layers, X, y):
+    """Say where a number stops being finite: on the way forward, or on the way back."""
+    named = [
+        Layer(ad.Var(W, name=f"layer {k}, W"), ad.Var(b, name=f"layer {k}, b"))
+        for k, (W, b) in enumerate(layers, start=1)
+    ]
+    with np.errstate(all="ignore"):
+        out = loss(named, X, y)
+        if not isinstance(out, ad.Var) or out.shape:
+            return None
+        rows = ad.tape(out, ad.backward(out))
+    places, layer = [], "the data"
+    for row in rows:
+        used = [name for name in row.parents if name.startswith("layer ")]
+        if used:
+            layer = used[0].split(",")[0]
+        places.append(row.name if row.name.startswith("layer ") else layer)
+        if not np.isfinite(row.value).all():
+            return f"{'the output of' if used else 'a value behind'} {layer} is not finite"
+    for row, place in zip(reversed(rows), reversed(places), strict=True):
+        if not np.isfinite(row.adjoint).all():
+            return f"the gradient of {place} is not finite"
+    return None
+
+
+def _blocks(layers):
+    """Yield each block of parameters and its name, in the order of theta."""
+    for k, (W, b) in enumerate(layers, start=1):
+        yield f"layer {k}, W", W
+        yield f"layer {k}, b", b
+
+
+def _block(layers, index):
+    """Return the name of the block that an entry of theta belongs to."""
+    for name, part in _blocks(layers):
+        if index < part.size:
+            return name
+        index -= part.size
+
+
+def _largest(theta, layers):
+    top = np.argmax(np.abs(theta))
+    return f"The largest parameter was then {theta[top]:.2g}, in {_block(layers, top)}."
+
+
+def _message(trouble, losses):
+    done = _count(len(losses) - 1)
+    if trouble is None:
+        return (
+            f"Finished {done}: the loss went from {losses[0]:.4g} to {losses[-1]:.4g}. "
+            "Compare it with what a constant prediction scores."
+        )
+    return (
+        f"{trouble} The result is that after {done}. Try a smaller learning rate, or clip the "
+        "gradients."
+    )
+
+
+def _count(epochs):
+    return "1 epoch" if epochs == 1 else f"{epochs} epochs"
+
+
+def _report(callback, epoch, unflatten, theta, value):
+    if callback is not None:
+        callback(epoch, unflatten(theta.copy()), value)
+
+
+def _progress_line(progress, epochs):
+    """Give a function that keeps one line on a terminal up to date, or one that does nothing."""
+    if not (sys.stderr.isatty() if progress is None else progress):
+        return lambda epoch, value: None
+    start = shown = time.monotonic()
+
+    def show(epoch, value):
+        nonlocal shown
+        now = time.monotonic()
+        if epoch == epochs:
+            sys.stderr.write("\r\x1b[K" if shown > start else "")  # leaves the line empty
+        elif now - start > 1 and now - shown > 0.1:
+            bar = "#" * (30 * epoch // epochs)
+            sys.stderr.write(f"\r[{bar:<30}] epoch {epoch} of {epochs}, loss {value:<12.4g}")
+            sys.stderr.flush()
+            shown = now
+
+    return show
+
+
+# The door
+
+
+def _generator(rng):
+    if not isinstance(rng, np.random.Generator):
+        raise TypeError(
+            f"rng must be a random generator, got {rng!r}; use rng=np.random.default_rng(0)"
+        )
+    return rng
+
+
+def _finite(value, name):
+    """Return what is traced as it is, and anything else as a finite array of float64.
+
+    An array that is one already is not copied: nothing here writes into an array.
+    """
+    if isinstance(value, ad.Var):
+        return value
+    if type(value) is np.ndarray and value.dtype == float and value.size:
+        if np.vdot(value, value) < np.inf:
+            return value
+    elif ad.stop_gradient(value) is not value:  # traced for another purpose
+        return value
+    return _validate.real(value, name)
+
+
+def _layers(params):
+    """Return the layers, each block finite, their shapes in a chain."""
+    try:
+        if isinstance(params, Layer):
+            raise TypeError
+        layers = [Layer(W, b) for W, b in params]
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"params must be a list of Layer(W, b), got {type(params).__name__}; write [layer] for "
+            "one layer, unflatten(theta) for a vector"
+        ) from None
+    if not layers:
+        raise ValueError("params must hold at least one layer, got []; use init_params")
+    arrays = [_finite(part, name) for name, part in _blocks(layers)]
+    layers = [Layer(W, b) for W, b in zip(arrays[::2], arrays[1::2], strict=True)]
+    for k, (W, b) in enumerate(layers, start=1):
+        if len(W.shape) != 2 or b.shape != W.shape[1:]:
+            raise ValueError(
+                f"layer {k} must have W of shape (n_in, n_out) and b of shape (n_out,), got "
+                f"{W.shape} and {b.shape}; use W.T if n_out comes first, b.ravel() for a row"
+            )
+    for k, (first, second) in enumerate(pairwise(layers), start=1):
+        if first.W.shape[1] != second.W.shape[0]:
+            raise ValueError(
+                f"layer {k} and layer {k + 1} must multiply, got W of shapes {first.W.shape} and "
+                f"{second.W.shape}; n_out of one is n_in of the next"
+            )
+    return layers
+
+
+def _inputs(X, W):
+    """Return the inputs, finite, of a shape that multiplies with W of layer 1."""
+    X = _finite(X, "X")
+    if len(X.shape) != 2:
+        raise ValueError(
+            f"X must have shape (m, n_in), got {X.shape}; use X.reshape(-1, {W.shape[0]})"
+        )
+    if X.shape[1] != W.shape[0]:
+        raise ValueError(
+            f"X and W of layer 1 must multiply, got shapes {X.shape} and {W.shape}; "
+            "X has a row for each example"
+        )
+    return X
+
+
+def _data(data, layers):
+    """Return X and y as arrays of their own, which nobody can change."""
+    try:
+        X, y = data
+    except (TypeError, ValueError):
+        raise TypeError(f"data must be the pair (X, y), got {type(data).__name__}") from None
+    X, y, floats = _inputs(X, layers[0].W), np.array(y), _validate.real(y, "y")
+    y = floats if y.dtype.kind == "O" else y
+    if len(X) != (len(y) if y.ndim else 0):
+        raise ValueError(
+            f"X and y must have the same number of rows, got shapes {X.shape} and {y.shape}"
+        )
+    return _fixed(X.copy()), _fixed(y)
+
+
+def _fixed(x):
+    x.setflags(write=False)
+    return x
