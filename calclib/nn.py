@@ -348,6 +348,8 @@ def flatten(params):
 
     def unflatten(theta):
         theta = _finite(theta, "theta")
+        if isinstance(theta, np.ndarray):
+            theta = theta.copy()
         if theta.shape != (ends[-1],):
             raise ValueError(
                 f"theta must have shape {(ends[-1],)}, got {theta.shape}; "
@@ -573,16 +575,26 @@ def _batches(X, y, size, rng):
 
 
 def _measures(loss, unflatten):
-    """Give two functions of theta, X and y: the loss without, and with its gradient.
+    """Give two functions of theta, X and y: the loss, and the loss with its gradient.
 
     What is not finite there becomes a FloatingPointError that says where.
     """
+    pullback = None  # the last tape stays until the next is made: fresh memory costs time
 
-    def guarded(compute):
+    def value(theta, X, y):
+        with np.errstate(all="ignore"):
+            number = loss(unflatten(theta), X, y)
+        return float(_one(_validate.finite(number, theta, "loss"))), None
+
+    def value_and_grad(theta, X, y):
+        nonlocal pullback
+        number, pullback = ad.vjp(lambda theta: loss(unflatten(theta), X, y), theta)
+        return _one(number), pullback(1.0)
+
+    def guarded(measure):
         def at(theta, X, y):
             try:
-                with np.errstate(all="ignore"):
-                    return compute(theta, X, y)
+                return measure(theta, X, y)
             except ValueError:
                 where = _first_not_finite(loss, unflatten(theta), X, y)
                 if where is None:
@@ -591,14 +603,16 @@ def _measures(loss, unflatten):
 
         return at
 
-    def value(theta, X, y):
-        number = _validate.finite(loss(unflatten(theta), X, y), theta, "loss")
-        return float(number), None
-
-    def value_and_grad(theta, X, y):
-        return ad.value_and_grad(lambda theta: loss(unflatten(theta), X, y))(theta)
-
     return guarded(value), guarded(value_and_grad)
+
+
+def _one(value):
+    if np.ndim(value):
+        raise ValueError(
+            f"loss must give one number, got shape {np.shape(value)}; end it with mse, "
+            "cross_entropy or a mean"
+        )
+    return value
 
 
 def _at_start(measure, theta, X, y):
@@ -689,7 +703,7 @@ def _count(epochs):
 
 def _report(callback, epoch, unflatten, theta, value):
     if callback is not None:
-        callback(epoch, unflatten(theta.copy()), value)
+        callback(epoch, unflatten(theta), value)
 
 
 def _progress_line(progress, epochs):
@@ -741,30 +755,29 @@ def _finite(value, name):
 def _layers(params):
     """Return the layers, each block finite, their shapes in a chain."""
     try:
-        if isinstance(params, Layer):
-            raise TypeError
-        layers = [Layer(W, b) for W, b in params]
+        pairs = None if isinstance(params, Layer) else [(W, b) for W, b in params]
     except (TypeError, ValueError):
+        pairs = None
+    if not pairs:
         raise TypeError(
-            f"params must be a list of Layer(W, b), got {type(params).__name__}; write [layer] for "
-            "one layer, unflatten(theta) for a vector"
-        ) from None
-    if not layers:
-        raise ValueError("params must hold at least one layer, got []; use init_params")
-    arrays = [_finite(part, name) for name, part in _blocks(layers)]
-    layers = [Layer(W, b) for W, b in zip(arrays[::2], arrays[1::2], strict=True)]
-    for k, (W, b) in enumerate(layers, start=1):
-        if len(W.shape) != 2 or b.shape != W.shape[1:]:
+            f"params must be a list of Layer(W, b), got {type(params).__name__}; use init_params, "
+            "[layer] for a single layer, unflatten(theta) for a vector"
+        )
+    layers = []
+    for k, (W, b) in enumerate(pairs, start=1):
+        W, b = _finite(W, f"layer {k}, W"), _finite(b, f"layer {k}, b")
+        shape = W.shape
+        if len(shape) != 2 or b.shape != shape[1:]:
             raise ValueError(
                 f"layer {k} must have W of shape (n_in, n_out) and b of shape (n_out,), got "
-                f"{W.shape} and {b.shape}; use W.T if n_out comes first, b.ravel() for a row"
+                f"{shape} and {b.shape}; use W.T if n_out comes first, b.ravel() for a row"
             )
-    for k, (first, second) in enumerate(pairwise(layers), start=1):
-        if first.W.shape[1] != second.W.shape[0]:
+        if layers and shape[0] != layers[-1].W.shape[1]:
             raise ValueError(
-                f"layer {k} and layer {k + 1} must multiply, got W of shapes {first.W.shape} and "
-                f"{second.W.shape}; n_out of one is n_in of the next"
+                f"W of layer {k - 1} and layer {k} must multiply, got shapes "
+                f"{layers[-1].W.shape} and {shape}; n_out of one is n_in of the next"
             )
+        layers.append(Layer(W, b))
     return layers
 
 
