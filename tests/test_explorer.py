@@ -11,7 +11,7 @@ import pytest
 
 from calclib import explorer, numerical
 from calclib.descent import gradient_descent
-from calclib.explorer import Explorer, Panel, Path, Points, Scene, Slider, backdrop, page
+from calclib.explorer import Explorer, Panel, Path, Points, Scene, Slider, backdrop, page, switch
 from calclib.explorer.words import fill, number
 from calclib.problems import bowl, plateau, two_wells, valley
 from calclib.tracing import Let, Program
@@ -202,6 +202,7 @@ def test_a_closing_tag_in_a_label_cannot_end_the_script():
         ({"says": (("y", "never"),)}, "must hold always"),
         ({"says": (("z", "no"), ("", "yes"))}, "does not give 'z'"),
         ({"columns": ((Panel(frame, (Path("x", "w"),), "alt"),),)}, "names 'w'"),
+        ({"columns": ((Panel(frame, (Points("x", 0.0, show="w"),), "alt"),),)}, "names 'w'"),
     ],
 )
 def test_a_scene_that_names_what_is_not_there_is_refused(change, words):
@@ -225,6 +226,45 @@ def test_a_sentence_that_names_no_quantity_is_refused():
 def test_an_impossible_slider_is_refused(change, words):
     with pytest.raises(ValueError, match=words):
         Slider(**{"name": "x", "label": "x", "low": -1.0, "high": 1.0, "value": 0.0, **change})
+
+
+def test_a_switch_shows_its_words():
+    turn = switch("mode", "Mode", "reverse", "forward", value=1)
+    assert [turn.told(value) for value in turn.values()] == ["reverse", "forward"]
+    scene = square(
+        sliders=(turn,),
+        program=Program(("mode",), Let("y", lambda mode: mode)),
+        columns=((Panel(frame, (Points("mode", "y"),), "A dot."),),),
+    )
+    shown = Explorer("demo", "Demo", scene)
+    assert ">forward</output>" in shown.html()
+    assert 'aria-valuetext="forward"' in shown.html()
+    (live,) = shown.children[1].children
+    assert (live.value, live.options) == ("forward", ("reverse", "forward"))
+
+
+@pytest.mark.parametrize("change", [{"low": 1.0}, {"high": 2.0}, {"step": 0.5}])
+def test_a_switch_has_a_position_for_each_word(change):
+    parts = {"low": 0, "high": 1, "value": 1, "step": 1, "words": ("off", "on")}
+    with pytest.raises(ValueError, match="2 words need the positions 0 to 1"):
+        Slider("mode", "Mode", **{**parts, **change})
+
+
+def test_a_mark_is_drawn_only_where_it_is_shown():
+    def drawn(x):
+        hidden = Points("x", "y", show="right")
+        program = Program(("x",), Let("y", lambda x: x * x), Let("right", lambda x: x > 0))
+        sliders = (Slider("x", "x", -1.0, 1.0, x),)
+        panels = ((Panel(frame, (hidden,), "A dot."),),)
+        return square(sliders=sliders, program=program, columns=panels)
+
+    def empty(x):
+        return square(
+            columns=((Panel(frame, (), "Nothing."),),), sliders=(Slider("x", "x", -1.0, 1.0, x),)
+        )
+
+    assert backdrop.png(drawn(-0.5)) == backdrop.png(empty(-0.5))
+    assert backdrop.png(drawn(0.5)) != backdrop.png(empty(0.5))
 
 
 def test_an_explorer_without_a_scene_is_refused():

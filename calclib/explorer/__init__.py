@@ -4,10 +4,29 @@ from calclib.explorer.chapter_00 import house_price
 from calclib.explorer.chapter_01 import secant_to_tangent
 from calclib.explorer.chapter_02 import compass
 from calclib.explorer.chapter_03 import learning_rate_dial
-from calclib.explorer.scene import Arrow, Bars, Handle, Panel, Path, Points, Scene, Slider, Text
+from calclib.explorer.chapter_04 import eigen_bars, newton_beside_descent
+from calclib.explorer.scene import (
+    Arrow,
+    Bars,
+    Handle,
+    Panel,
+    Path,
+    Points,
+    Scene,
+    Slider,
+    Text,
+    switch,
+)
 from calclib.explorer.widget import Explorer
 
-NAMED = (house_price, secant_to_tangent, compass, learning_rate_dial)
+NAMED = (
+    house_price,
+    secant_to_tangent,
+    compass,
+    learning_rate_dial,
+    eigen_bars,
+    newton_beside_descent,
+)
 
 __all__ = [
     "NAMED",
@@ -22,7 +41,10 @@ __all__ = [
     "Slider",
     "Text",
     "compass",
+    "eigen_bars",
     "house_price",
     "learning_rate_dial",
+    "newton_beside_descent",
     "secant_to_tangent",
+    "switch",
 ]

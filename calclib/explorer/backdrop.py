@@ -137,7 +137,9 @@ def png(scene: Scene) -> bytes:
                 panel.draw(ax)
                 limits = ax.get_xlim(), ax.get_ylim()
                 for mark in panel.marks:
-                    mark.draw(ax, q)
+                    show = getattr(mark, "show", "")
+                    if not show or q[show]:
+                        mark.draw(ax, q)
                 ax.set(xlim=limits[0], ylim=limits[1])
         figure.text(0.5, 0.5 * words / tall, scene.sentence(q), ha="center", va="center", wrap=True)
         buffer = io.BytesIO()

@@ -57,6 +57,8 @@ function snapped(slider, wanted) {
   return atPosition(slider, Number(Math.min(high, low + steps * slider.step).toPrecision(12)));
 }
 
+const told = (slider, number_) => slider.words[Math.round(number_)] ?? number(number_, slider.form);
+
 // ---- marks -------------------------------------------------------------------------------------
 
 function numbers(position_, quantities) {
@@ -185,8 +187,8 @@ function handle(mark, panel, scene, set) {
     const [[x], [y]] = [numbers(mark.x, quantities), numbers(mark.y, quantities)];
     grip.setAttribute("transform", `translate(${place(axes.x, x).toFixed(2)} ${place(axes.y, y).toFixed(2)})`);
     grip.setAttribute("aria-valuenow", position(main, latest[main.name]).toFixed(2));
-    const told = Object.values(sliders).map((slider) => `${slider.label} ${number(latest[slider.name], slider.form)}`);
-    grip.setAttribute("aria-valuetext", told.join(", "));
+    const each = Object.values(sliders).map((slider) => `${slider.label} ${told(slider, latest[slider.name])}`);
+    grip.setAttribute("aria-valuetext", each.join(", "));
   };
 }
 
@@ -199,7 +201,13 @@ function stage(root, scene, set) {
     const group = svg.querySelector(".marks");
     return scene.panels[k].marks.map((mark) => {
       if (mark.kind === "handle") return handle(mark, panel, scene, set);
-      return KINDS[mark.kind](mark, element("g", group, { style: `--mark: var(--${mark.color})` }), panel.axes);
+      const own = element("g", group, { style: `--mark: var(--${mark.color})` });
+      const move = KINDS[mark.kind](mark, own, panel.axes);
+      if (!mark.show) return move;
+      return (quantities) => {
+        own.setAttribute("visibility", quantities[mark.show] ? "visible" : "hidden");
+        if (quantities[mark.show]) move(quantities);
+      };
     });
   });
   const says = root.querySelector(".explorer-says");
@@ -221,9 +229,9 @@ export function mount(figure, scenes) {
     const values = defaults(scene);
     const inputs = Object.fromEntries(scene.sliders.map(({ name }) => [name, root.querySelector(`input[name="${name}"]`)]));
     const write = (slider) => {
-      const told = number(values[slider.name], slider.form);
-      inputs[slider.name].setAttribute("aria-valuetext", told);
-      root.querySelector(`output[for="${inputs[slider.name].id}"]`).textContent = told;
+      const words = told(slider, values[slider.name]);
+      inputs[slider.name].setAttribute("aria-valuetext", words);
+      root.querySelector(`output[for="${inputs[slider.name].id}"]`).textContent = words;
     };
     const set = (wanted) => {
       Object.assign(values, wanted);

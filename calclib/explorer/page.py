@@ -9,7 +9,6 @@ from pathlib import Path
 
 from calclib.explorer import backdrop
 from calclib.explorer.scene import Scene, Slider
-from calclib.explorer.words import number
 
 HERE = Path(__file__).parent
 
@@ -160,7 +159,7 @@ def _choice(name: str, scenes: tuple[Scene, ...]) -> str:
         return ""
     options = "".join(f"<option>{escape(scene.title)}</option>" for scene in scenes)
     return (
-        f'<p class="explorer-choice"><label for="{name}-choice">Function</label>'
+        f'<p class="explorer-choice"><label for="{name}-choice">Show</label>'
         f'<select id="{name}-choice" autocomplete="off">{options}</select></p>'
     )
 
@@ -168,7 +167,7 @@ def _choice(name: str, scenes: tuple[Scene, ...]) -> str:
 def _slider(prefix: str, slider: Slider) -> str:
     key = f"{prefix}-{slider.name}"
     low, high, at = (slider.position(v) for v in (slider.low, slider.high, slider.value))
-    shown = number(slider.value, slider.form)
+    shown = escape(slider.told(slider.value))
     return (
         f'<div class="explorer-slider"><label for="{key}">{escape(slider.label)}</label>'
         f'<input type="range" id="{key}" name="{slider.name}" min="{low:.12g}" max="{high:.12g}" '

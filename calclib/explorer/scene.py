@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from calclib.explorer.words import fill
+from calclib.explorer.words import fill, number
 from calclib.plotting import COLORS
 from calclib.tracing import Program
 
@@ -38,11 +38,14 @@ class Slider:
         Equal distances multiply: for learning rates and step sizes.
     form : str
         How the value is written, as in `words.number`.
+    words : tuple of str
+        Names of the positions 0, 1, ... of a switch, shown in place of the value.
 
     Raises
     ------
     ValueError
-        If the value is outside the range, or a logarithmic range does not begin above zero.
+        If the value is outside the range, a logarithmic range does not begin above zero, or a
+        switch has other positions than 0, 1, ..., one for each word.
 
     Examples
     --------
@@ -58,8 +61,15 @@ class Slider:
     step: float = 0.05
     log: bool = False
     form: str = ".2f"
+    words: tuple[str, ...] = ()
 
     def __post_init__(self):
+        if self.words and (self.low, self.high, self.step) != (0, len(self.words) - 1, 1):
+            raise ValueError(
+                f"{self.name}: {len(self.words)} words need the positions 0 to "
+                f"{len(self.words) - 1} in steps of 1, got {self.low} to {self.high} in steps of "
+                f"{self.step}; use switch()"
+            )
         if self.log and self.low <= 0:
             raise ValueError(f"{self.name}: a log slider must begin above 0, got low={self.low}")
         if not self.low <= self.value <= self.high:
@@ -73,14 +83,45 @@ class Slider:
         """Place of a value on the slider: the value itself, or its decimal logarithm."""
         return math.log10(value) if self.log else value
 
+    def told(self, value: float) -> str:
+        """Write a value as the reader sees it: in words, or as a number."""
+        return self.words[round(value)] if self.words else number(value, self.form)
+
     def values(self, count: int | None = None) -> list[float]:
         """List the values that the slider can take: all of them, or `count` spread evenly."""
         low, high = self.position(self.low), self.position(self.high)
         last = math.floor((high - low) / self.step + 1e-9)
-        count = last + 1 if count is None else count
+        count = last + 1 if count is None else min(count, last + 1)
         steps = sorted({round(k * last / (count - 1)) for k in range(count)})
         places = [low + k * self.step for k in steps]
         return [10**place if self.log else round(place, 12) for place in places]
+
+
+def switch(name: str, label: str, *words: str, value: int = 0) -> Slider:
+    """Make a slider whose positions have names: a choice of modes.
+
+    Parameters
+    ----------
+    name : str
+        Name of the program's input, which is 0, 1, ... in the order of the words.
+    label : str
+        What the reader sees.
+    *words : str
+        Names of the positions, two at least.
+    value : int
+        Where it stands at first.
+
+    Returns
+    -------
+    Slider
+        A slider with ``words``.
+
+    Examples
+    --------
+    >>> switch("mode", "Mode", "reverse", "forward").told(1.0)
+    'forward'
+    """
+    return Slider(name, label, 0, len(words) - 1, value, step=1, form=".0f", words=words)
 
 
 @dataclass(frozen=True)
@@ -99,6 +140,8 @@ class Path:
         Dashed instead of solid.
     dots : bool
         With a dot on each point.
+    show : str
+        Name of a quantity: drawn only where it is true.
 
     Examples
     --------
@@ -112,6 +155,7 @@ class Path:
     width: float = 2.0
     dash: bool = False
     dots: bool = False
+    show: str = ""
 
     def draw(self, ax, q: dict) -> None:
         """Draw the mark with matplotlib."""
@@ -133,6 +177,8 @@ class Points:
         Radius in points of the page.
     hollow : bool
         Rings instead of dots.
+    show : str
+        Name of a quantity: drawn only where it is true.
 
     Examples
     --------
@@ -145,6 +191,7 @@ class Points:
     color: str = "blue"
     size: float = 5.0
     hollow: bool = False
+    show: str = ""
 
     def draw(self, ax, q: dict) -> None:
         """Draw the mark with matplotlib."""
@@ -165,6 +212,8 @@ class Arrow:
         How far it goes, data units.
     color : str
         Name in `plotting.COLORS`.
+    show : str
+        Name of a quantity: drawn only where it is true.
 
     Examples
     --------
@@ -177,6 +226,7 @@ class Arrow:
     dx: Position
     dy: Position
     color: str = "orange"
+    show: str = ""
 
     def draw(self, ax, q: dict) -> None:
         """Draw the mark with matplotlib."""
@@ -199,6 +249,8 @@ class Bars:
         Name in `plotting.COLORS`.
     width : float
         Width in points of the page.
+    show : str
+        Name of a quantity: drawn only where it is true.
 
     Examples
     --------
@@ -211,6 +263,7 @@ class Bars:
     base: Position = 0.0
     color: str = "sky"
     width: float = 6.0
+    show: str = ""
 
     def draw(self, ax, q: dict) -> None:
         """Draw the mark with matplotlib."""
@@ -231,6 +284,8 @@ class Text:
         Name in `plotting.COLORS`.
     anchor : str
         Which part of the words stands at the point: ``start``, ``middle`` or ``end``.
+    show : str
+        Name of a quantity: drawn only where it is true.
 
     Examples
     --------
@@ -243,6 +298,7 @@ class Text:
     text: str
     color: str = "black"
     anchor: str = "start"
+    show: str = ""
 
     def draw(self, ax, q: dict) -> None:
         """Draw the mark with matplotlib."""
@@ -364,7 +420,8 @@ class Scene:
         for panel in self.panels:
             for mark in panel.marks:
                 places = [value for key, value in vars(mark).items() if key in AXES]
-                for name in _names(places):
+                shown = [mark.show] if getattr(mark, "show", "") else []
+                for name in [*_names(places), *shown]:
                     if name not in quantities:
                         raise ValueError(f"{mark} names {name!r}, which the program does not give")
         for condition, sentence in self.says:

@@ -102,6 +102,12 @@ def _linked(slider: Slider, view: _View, trait: str) -> ipywidgets.Widget:
     """Make an ipywidgets slider that moves the view without the kernel."""
     same = {"description": slider.label, "value": slider.value, "step": slider.step}
     wide = {"style": {"description_width": "9rem"}, "layout": {"width": "32rem"}}
+    if slider.words:
+        made = ipywidgets.SelectionSlider(
+            description=slider.label, options=slider.words, index=int(slider.value), **wide
+        )
+        ipywidgets.jslink((made, "index"), (view, trait))
+        return made
     if slider.log:
         low, high = slider.position(slider.low), slider.position(slider.high)
         made = ipywidgets.FloatLogSlider(**same, **wide, min=low, max=high, readout_format=".3g")
@@ -119,7 +125,7 @@ def _chooser(scenes, boxes, view) -> list[ipywidgets.Widget]:
     if len(scenes) == 1:
         return boxes
     choice = ipywidgets.Dropdown(
-        description="Function",
+        description="Show",
         options=[scene.title for scene in scenes],
         style={"description_width": "9rem"},
         layout={"width": "32rem"},
