@@ -100,11 +100,32 @@ def test_directional_derivative_is_gradient_times_direction(row, scheme):
 
 def test_directional_derivative_is_linear_in_the_direction():
     x, v = np.array([3.0, 4.0]), np.array([1.0, 2.0])
-    for factor in (1e-6, 0.5, 2, 1e6):
+    for factor in (1e-300, 1e-200, 1e-6, 0.5, 2, 1e6, 1e200, 1e300):
         got = directional(SPACE[0].fun, x, factor * v)
         assert got == pytest.approx(factor * directional(SPACE[0].fun, x, v), rel=1e-7)
     assert directional(SPACE[0].fun, x, [0, 0]) == 0.0
     assert directional(SPACE[0].fun, x, [0, 0], h=1e-5) == 0.0
+
+
+def met(v, h=None):
+    """Return the points at which directional evaluates a function of two variables."""
+    points = []
+    directional(lambda p: points.append(p.copy()) or p.sum(), [3.0, 4.0], v, h=h)
+    return np.array(points)
+
+
+def test_directional_steps_by_h_times_v():
+    v, h = np.array([6.0, 8.0]), 0.5
+    x = np.array([3.0, 4.0])
+    assert met(v, h) == pytest.approx(np.array([x, x - h * v, x + h * v]), rel=1e-15)
+
+
+@pytest.mark.parametrize("length", [1e-200, 1e-3, 1.0, 1e3, 1e200])
+def test_directional_goes_as_far_by_default_as_the_length_of_x_asks_for(length):
+    here, left, right = met(length * np.array([1.0, 0.0]))
+    assert here.tolist() == [3.0, 4.0]
+    assert right - here == pytest.approx([default_step(5.0), 0.0], rel=1e-9)
+    assert here - left == pytest.approx([default_step(5.0), 0.0], rel=1e-9)
 
 
 # The order of accuracy is measured
@@ -393,7 +414,7 @@ def test_vectorized_gradient_is_the_same_in_one_call(row, scheme):
     x, fun = points(row, 7), Counting(row.fun)
     got = grad(fun, scheme=scheme, vectorized=True)(x)
     assert got == pytest.approx(grad(row.fun, scheme=scheme)(x), rel=1e-6, abs=1e-6)
-    assert fun.calls == (3 if scheme == "complex" else 1)
+    assert fun.calls == (5 if scheme == "complex" else 1)
 
 
 @pytest.mark.parametrize("row", **by_name(VECTOR))
@@ -421,6 +442,113 @@ def test_cost_of_a_gradient_of_three(scheme, calls):
     plain = Counting(lambda p: p @ p)
     hessian(plain)([1.0, 2.0, 3.0])
     assert plain.calls == 2 * 3 * 4 + 1
+
+
+# Values of any type of number, and numbers of any size
+
+
+@pytest.mark.parametrize("scheme", DIFFERENCES)
+@pytest.mark.parametrize("kind", [np.uint8, np.int8, np.int32, np.float16, np.float32, int, float])
+def test_values_of_narrow_types_are_promoted_before_the_difference(kind, scheme):
+    def falls(t):
+        return kind(80 - 40 * np.max(t))
+
+    assert derivative(falls, 1.0, h=1.0, scheme=scheme) == -40.0
+    assert grad(falls, h=1.0, scheme=scheme)([1.0, 0.0])[0] == -40.0
+    assert directional(falls, [1.0], [1.0], h=1.0, scheme=scheme) == -40.0
+    assert hessian(lambda t: kind(10 * t**2), h=1.0)(1.0) == 20.0
+
+
+def test_values_at_the_ends_of_int32_do_not_wrap_around():
+    ends = np.iinfo(np.int32)
+
+    def jumps(t):
+        return np.int32(ends.max if t > 1 else ends.min)
+
+    assert derivative(jumps, 1.0, h=0.5) == ends.max - ends.min
+
+
+@pytest.mark.parametrize("scheme", DIFFERENCES)
+@pytest.mark.parametrize("vectorized", [False, True])
+def test_arrays_of_small_integers_and_truth_values_are_promoted(scheme, vectorized):
+    def falls(p):
+        return (80 - 40 * p).astype(np.uint8)
+
+    J = jacobian(falls, h=1.0, scheme=scheme, vectorized=vectorized)([1.0, 1.0])
+    assert J.tolist() == [[-40.0, 0.0], [0.0, -40.0]]
+    assert derivative(falls, [1.0, 1.0], h=1.0, scheme=scheme).tolist() == [-40.0, -40.0]
+    assert derivative(lambda t: t > 1, 1.0, h=0.5, scheme="forward") == 2.0
+    got = grad(lambda p: p[0] > 1, h=0.5, scheme="forward", vectorized=vectorized)([1.0])
+    assert got.tolist() == [2.0]
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("h", [5e307, 1e308, 1.7e308])
+def test_step_whose_double_is_no_float_is_refused(h, scheme):
+    message = r"h must be at most 4\.5e\+307 .*got h=.*without h the best step"
+    with pytest.raises(ValueError, match=message):
+        derivative(np.sin, 1.0, h=h, scheme=scheme)
+    with pytest.raises(ValueError, match=message):
+        grad(lambda p: p.sum(), h=h, scheme=scheme)([1.0, 0.5])
+    with pytest.raises(ValueError, match=message):
+        jacobian(lambda p: p, h=h, scheme=scheme)([1.0, 0.5])
+    with pytest.raises(ValueError, match=message):
+        hessian(lambda p: p.sum(), h=h)([1.0, 0.5])
+    with pytest.raises(ValueError, match=message):
+        directional(lambda p: p.sum(), [1.0, 0.5], [1.0, 0.0], h=h, scheme=scheme)
+    with pytest.raises(ValueError, match=message):
+        directional(lambda p: p.sum(), [1.0, 0.5], [1e10, 0.0], h=h / 1e10, scheme=scheme)
+    with pytest.raises(ValueError, match=message):
+        error_by_step(np.sin, np.cos, 1.0, [1e-3, h], scheme=scheme)
+    with pytest.raises(ValueError, match=r"h must be at most 8\.5e\+37"):
+        error_by_step(np.sin, np.cos, np.float32(1), [1e38], scheme=scheme)
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("h", [None, 1e300])
+def test_point_without_room_for_a_step_is_refused(scheme, h):
+    message = "x must be at most .*divide the variable by its size"
+    with pytest.raises(ValueError, match=message):
+        derivative(lambda t: t, 1.7e308, h=h, scheme=scheme)
+    with pytest.raises(ValueError, match=message):
+        hessian(lambda t: t, h=h)(-1.7e308)
+    if scheme != "complex":
+        with pytest.raises(ValueError, match=message):
+            default_step(1.7e308, scheme=scheme)
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_direction_as_long_as_the_largest_float_is_refused(scheme):
+    for v in ([1.7e308, 0.0], [4e307, 4e307]):
+        with pytest.raises(ValueError, match=r"v must be at most .*use a shorter v"):
+            directional(lambda p: p.sum(), [1.0, 2.0], v, scheme=scheme)
+
+
+def test_short_direction_with_a_step_that_moves_nothing_is_refused():
+    with pytest.raises(ValueError, match=r"smallest useful h is 4\.4e\+284"):
+        directional(lambda p: p @ p, [1.0, 2.0], [1e-300, 1e-300], h=1e-5)
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_slope_above_the_largest_float_is_refused(scheme):
+    with pytest.raises(ValueError, match=r"difference quotient overflows.*divide fun"):
+        directional(lambda p: 1e10 * p[0], [1.0], [4e307], scheme=scheme)
+
+
+def test_difference_above_the_largest_float_is_refused():
+    def jumps(t):
+        return 1.7e308 * np.sign(t - 1)
+
+    for scheme in DIFFERENCES:
+        with pytest.raises(ValueError, match=r"difference quotient overflows at x=1\.0"):
+            derivative(jumps, 1.0, scheme=scheme)
+    with pytest.raises(ValueError, match="difference quotient overflows"):
+        hessian(lambda t: np.abs(jumps(t)))(1.0)
+
+
+def test_hessian_far_out_needs_no_square_of_the_step():
+    assert hessian(lambda t: t * t)(1e120) == pytest.approx(2.0, rel=1e-6)
+    assert hessian(lambda t: (t * 1e-200) ** 2 * 1e300)(1e160) == pytest.approx(2e-100, rel=1e-6)
 
 
 # Misuse
@@ -515,6 +643,21 @@ def test_useless_step_is_refused_with_the_smallest_useful_one(h, scheme):
         hessian(lambda p: p @ p, h=h)([1.0, 0.5])
     with pytest.raises(ValueError, match=message):
         error_by_step(np.sin, np.cos, 1.0, [1e-3, h], scheme=scheme)
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("h", [-1e-6, -1e300, 0.0])
+def test_step_that_is_not_positive_is_told_so(h, scheme):
+    message = "h must be positive, got "
+    with pytest.raises(ValueError, match=message) as caught:
+        derivative(np.sin, 1.0, h=h, scheme=scheme)
+    assert "too small" not in str(caught.value)
+    with pytest.raises(ValueError, match=message):
+        grad(lambda p: p @ p, h=[1e-3, h], scheme=scheme)([1.0, 0.5])
+    with pytest.raises(ValueError, match=message):
+        hessian(lambda p: p @ p, h=h)([1.0, 0.5])
+    with pytest.raises(ValueError, match=message):
+        directional(lambda p: p @ p, [1.0, 0.5], [1.0, 0.0], h=h, scheme=scheme)
 
 
 @pytest.mark.parametrize("h", [0, -1e-20, 1e-310])
@@ -695,6 +838,61 @@ def test_complex_step_refuses_breakers_on_whole_vectors(fun):
 def test_complex_step_refuses_a_kink(fun):
     with pytest.raises(ValueError, match="complex"):
         derivative(fun, 0.0, scheme="complex")
+
+
+HIDDEN = {
+    "abs": lambda z: abs(z),
+    "real": lambda z: z.real,
+    "conjugate": lambda z: z.conjugate(),
+    "norm": lambda z: np.hypot(z.real, z.imag),
+    "squared modulus": lambda z: z.real**2 + z.imag**2,
+}
+BARE = {"complex": complex, "asarray": lambda x: np.asarray(x)[()], "item": lambda x: x.item()}
+
+
+@pytest.mark.parametrize("x", [-1.5, 0.2, 2.0])
+@pytest.mark.parametrize("bare", BARE.values(), ids=BARE)
+@pytest.mark.parametrize("hidden", HIDDEN.values(), ids=HIDDEN)
+@pytest.mark.parametrize("smooth", [lambda z: z * z, np.exp], ids=["square", "exp"])
+def test_complex_step_refuses_a_hidden_breaker_that_a_difference_cannot_see(
+    smooth, hidden, bare, x
+):
+    def fun(t):
+        return smooth(t) + 2e-11 * hidden(bare(t))
+
+    with pytest.raises(ValueError, match="the complex step"):
+        derivative(fun, x, scheme="complex")
+    with pytest.raises(ValueError, match="the complex step"):
+        grad(lambda p: fun(p[0]) + p[1], scheme="complex")([x, 1.0])
+    with pytest.raises(ValueError, match="the complex step"):
+        jacobian(lambda p: np.stack([p[1], fun(p[0])]), scheme="complex")([x, 1.0])
+    with pytest.raises(ValueError, match="the complex step"):
+        directional(lambda p: fun(p[0]) + p[1], [x, 1.0], [1.0, 0.0], scheme="complex")
+
+
+NARROW = {
+    "logarithm beside its pole": (np.log, 1e-3),
+    "root beside its end": (lambda t: np.sqrt(t - 0.499), 0.5),
+    "pole": (lambda t: 1 / t, -1e-3),
+    "entropy": (lambda t: t * np.log(t) + (1 - t) * np.log(1 - t), 1 - 1e-3),
+    "tangent": (np.tan, 1.57),
+    "logarithm twice": (lambda t: np.log(np.log(t)), 1.001),
+    "fast wave": (lambda t: np.sin(1000 * t), 0.3),
+    "fast growth": (lambda t: np.exp(100 * t), 5.0),
+    "narrow peak": (lambda t: 1 / (1 + 1e6 * t * t), 1e-3),
+    "high power": (lambda t: t**20, 4.0),
+    "arc": (np.arcsin, 0.999),
+    "two pieces": (lambda t: t * t if complex(t).real > 0.5 else t - 0.25, 0.502),
+    "rounding": (lambda t: t**3 - 3 * t**2 + 3 * t - 1, 1.0001),
+    "large": (lambda t: 1e5 + t, 0.3),
+    "flat": (np.tanh, 30.0),
+}
+
+
+@pytest.mark.parametrize(("fun", "x"), NARROW.values(), ids=NARROW)
+def test_complex_step_passes_honest_functions_that_change_fast_or_end_nearby(fun, x):
+    got, central = derivative(fun, x, scheme="complex"), derivative(fun, x)
+    assert got == pytest.approx(central, rel=1e-3, abs=1e-4)
 
 
 def fill(p):
