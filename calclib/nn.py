@@ -244,8 +244,7 @@ def mse(pred, y):
             f"pred and y must have the same shape, got {pred.shape} and {y.shape}; "
             + ("use y.reshape(pred.shape)" if pred.size == y.size else "give one target an output")
         )
-    error = pred - y
-    return ad.mean(error * error)
+    return ad.mean((pred - y) ** 2)
 
 
 def cross_entropy(logits, labels):
@@ -505,7 +504,7 @@ def train(
     """
     theta, unflatten = flatten(params)
     layers = unflatten(theta)
-    X, y = _data(data, layers)
+    X, y = _data(data)
     epochs = _validate.positive_int(epochs, "epochs")
     if not isinstance(optimizer, Optimizer):
         raise TypeError(
@@ -517,7 +516,8 @@ def train(
     measure = value_and_grad if batch_size is None else value  # all rows: g serves the next step
     show = _progress_line(progress, epochs)
 
-    full, g = _at_start(measure, theta, X, y)
+    _check_start(loss, unflatten, theta, X, y)
+    full, g = measure(theta, X, y)
     state = optimizer.init(theta) if state is None else state
     losses, steps, trouble = [full], 0, None
     _report(callback, 0, unflatten, theta, full)
@@ -532,7 +532,10 @@ def train(
                 steps += 1
             full, g = measure(theta, X, y)
         except FloatingPointError as where:
-            trouble = f"Diverged in epoch {epoch}: {where}. {_largest(theta, layers)}"
+            trouble = (
+                f"Diverged in epoch {epoch}: the first number that is not finite is in {where}. "
+                f"{_largest(theta, layers)}"
+            )
             theta, state, steps = kept
             break
         losses.append(full)
@@ -583,13 +586,12 @@ def _measures(loss, unflatten):
 
     def value(theta, X, y):
         with np.errstate(all="ignore"):
-            number = loss(unflatten(theta), X, y)
-        return float(_one(_validate.finite(number, theta, "loss"))), None
+            return float(_validate.finite(loss(unflatten(theta), X, y), theta, "loss")), None
 
     def value_and_grad(theta, X, y):
         nonlocal pullback
         number, pullback = ad.vjp(lambda theta: loss(unflatten(theta), X, y), theta)
-        return _one(number), pullback(1.0)
+        return number, pullback(1.0)
 
     def guarded(measure):
         def at(theta, X, y):
@@ -606,23 +608,28 @@ def _measures(loss, unflatten):
     return guarded(value), guarded(value_and_grad)
 
 
-def _one(value):
-    if np.ndim(value):
-        raise ValueError(
-            f"loss must give one number, got shape {np.shape(value)}; end it with mse, "
-            "cross_entropy or a mean"
+def _check_start(loss, unflatten, theta, X, y):
+    """Refuse a loss that is no number, knows nothing of params, or is not finite at the start."""
+    if not callable(loss):
+        raise TypeError(f"loss must be a function of params, X and y, got {loss!r}")
+    with np.errstate(all="ignore"):
+        out = loss(unflatten(ad.Var(theta)), X, y)
+    if not isinstance(out, ad.Var):
+        raise TypeError(
+            f"loss must give a Var when params hold Vars, got {type(out).__name__}; end it with "
+            "return, and compute it from params without float() or .value"
         )
-    return value
-
-
-def _at_start(measure, theta, X, y):
-    """Return the loss at the start and, for all rows in a step, its gradient."""
-    try:
-        return measure(theta, X, y)
-    except FloatingPointError as where:
+    if out.shape:
         raise ValueError(
-            f"the loss is not finite at the start: {where}; use smaller parameters, or scale X"
-        ) from None
+            f"loss must give one number, got shape {out.shape}; end it with mse, cross_entropy or "
+            "a mean"
+        )
+    where = _first_not_finite(loss, unflatten(theta), X, y)
+    if where:
+        raise ValueError(
+            f"the loss and its gradient must be finite at the start, but {where} is not; "
+            "use smaller parameters, or scale X"
+        )
 
 
 def _moved(theta, step, layers):
@@ -630,37 +637,37 @@ def _moved(theta, step, layers):
     if np.shape(step) != theta.shape:
         raise ValueError(
             f"the step must have the shape of theta, {theta.shape}, got {np.shape(step)}; "
-            "check the optimizer, which takes one rate"
+            "check the optimizer"
         )
     theta = theta + step
     bad = ~np.isfinite(theta)
     if bad.any():
-        raise FloatingPointError(f"the step of {_block(layers, np.argmax(bad))} is not finite")
+        raise FloatingPointError(f"the step of {_block(layers, np.argmax(bad))}")
     return theta
 
 
 def _first_not_finite(loss, layers, X, y):
-    """Say where a number stops being finite: on the way forward, or on the way back."""
-    named = [
-        Layer(ad.Var(W, name=f"layer {k}, W"), ad.Var(b, name=f"layer {k}, b"))
-        for k, (W, b) in enumerate(layers, start=1)
-    ]
+    """Say where a number stops being finite, on the way forward or back; None if all are."""
+    names = [name for name, _ in _blocks(layers)]
+    named = [ad.Var(part, name=name) for name, part in _blocks(layers)]
     with np.errstate(all="ignore"):
-        out = loss(named, X, y)
+        out = loss([Layer(*pair) for pair in zip(named[::2], named[1::2], strict=True)], X, y)
         if not isinstance(out, ad.Var) or out.shape:
             return None
         rows = ad.tape(out, ad.backward(out))
-    places, layer = [], "the data"
+
+    places, place = {}, "before any layer"
     for row in rows:
-        used = [name for name in row.parents if name.startswith("layer ")]
-        if used:
-            layer = used[0].split(",")[0]
-        places.append(row.name if row.name.startswith("layer ") else layer)
+        used = [name for name in row.parents if name in names]
+        place = f"behind {used[0].split(',')[0]}" if used else place
+        places[row.name] = f"of {row.name}" if row.name in names else place
         if not np.isfinite(row.value).all():
-            return f"{'the output of' if used else 'a value behind'} {layer} is not finite"
-    for row, place in zip(reversed(rows), reversed(places), strict=True):
-        if not np.isfinite(row.adjoint).all():
-            return f"the gradient of {place} is not finite"
+            return f"{row.operation} {f'of {used[0]}' if used else place}"
+    adjoints = {row.name: row.adjoint for row in rows}
+    for row in reversed(rows):
+        for name in (row.name, *(name for name in row.parents if name in names)):
+            if not np.isfinite(adjoints[name]).all():
+                return f"the gradient {places[name]}"
     return None
 
 
@@ -681,7 +688,8 @@ def _block(layers, index):
 
 def _largest(theta, layers):
     top = np.argmax(np.abs(theta))
-    return f"The largest parameter was then {theta[top]:.2g}, in {_block(layers, top)}."
+    size = abs(theta[top])
+    return f"The largest parameter was then {size:.2g} in size, in {_block(layers, top)}."
 
 
 def _message(trouble, losses):
@@ -692,8 +700,8 @@ def _message(trouble, losses):
             "Compare it with what a constant prediction scores."
         )
     return (
-        f"{trouble} The result is that after {done}. Try a smaller learning rate, or clip the "
-        "gradients."
+        f"{trouble} Kept are the parameters after {done}. Try a smaller learning rate, or clip "
+        "the gradients."
     )
 
 
@@ -796,19 +804,23 @@ def _inputs(X, W):
     return X
 
 
-def _data(data, layers):
+def _data(data):
     """Return X and y as arrays of their own, which nobody can change."""
     try:
         X, y = data
     except (TypeError, ValueError):
-        raise TypeError(f"data must be the pair (X, y), got {type(data).__name__}") from None
-    X, y, floats = _inputs(X, layers[0].W), np.array(y), _validate.real(y, "y")
-    y = floats if y.dtype.kind == "O" else y
-    if len(X) != (len(y) if y.ndim else 0):
+        raise TypeError(
+            f"data must be the pair (X, y), got {type(data).__name__}; write (X, y)"
+        ) from None
+    X, floats = _validate.real(X, "X"), _validate.real(y, "y")
+    y = np.array(y)
+    y = y if y.dtype.kind in "biu" else floats
+    if X.ndim == 0 or y.shape[:1] != X.shape[:1]:
         raise ValueError(
-            f"X and y must have the same number of rows, got shapes {X.shape} and {y.shape}"
+            f"X and y must have the same number of rows, got shapes {X.shape} and {y.shape}; "
+            "give a row of X and an entry or row of y for each example"
         )
-    return _fixed(X.copy()), _fixed(y)
+    return _fixed(X), _fixed(y)
 
 
 def _fixed(x):
