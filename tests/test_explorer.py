@@ -9,7 +9,7 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 
-from calclib import explorer, numerical
+from calclib import autodiff, explorer, numerical
 from calclib.descent import gradient_descent
 from calclib.explorer import Explorer, Panel, Path, Points, Scene, Slider, backdrop, page, switch
 from calclib.explorer.words import fill, number
@@ -160,9 +160,12 @@ def test_the_compass_names_one_angle_for_each_direction_it_calls_out():
 
 
 def positions(scene):
-    """Every position of each slider with the others at rest, and a coarse grid of all of them."""
-    for slider in scene.sliders:
-        yield from ({slider.name: value} for value in slider.values())
+    """Every position of each slider in every mode, the others at rest, and a coarse grid of all."""
+    switches = [slider for slider in scene.sliders if slider.words]
+    for choice in itertools.product(*(each.values() for each in switches)):
+        mode = {each.name: value for each, value in zip(switches, choice, strict=True)}
+        for slider in scene.sliders:
+            yield from ({**mode, slider.name: value} for value in slider.values())
     names = [slider.name for slider in scene.sliders]
     count = 5 if len(scene.sliders) < 3 else 3
     for values in itertools.product(*(slider.values(count) for slider in scene.sliders)):
@@ -367,6 +370,114 @@ def test_the_house_price_has_the_loss_and_slope_of_the_five_houses():
         q = scene_of("house-price").quantities(w=w)
         assert q["loss"] == pytest.approx(np.mean((w * areas - prices) ** 2))
         assert q["slope"] == pytest.approx(np.mean(2 * areas * (w * areas - prices)))
+
+
+# the graphs of the tape stepper as programs of calclib; its loss is one operation
+distance_to_one = autodiff.primitive(
+    "loss", lambda p: (p - 1) ** 2, [lambda g, y, p: g * 2 * (p - 1)]
+)
+GRAPHS = {
+    0: (("w", "x", "b"), lambda w, x, b: distance_to_one(autodiff.sigmoid(w * x + b))),
+    1: (("x", "y"), lambda x, y: x * y + autodiff.sin(x)),
+    2: (("w", "x"), lambda w, x: autodiff.tanh(w * autodiff.tanh(w * x))),
+}
+every_graph = pytest.mark.parametrize("k", GRAPHS)
+
+
+def stepped(k, **switches):
+    """Yield points of a graph, and what the stepper shows there after its last step."""
+    scene, (names, _) = scene_of("tape-stepper", k), GRAPHS[k]
+    rng = np.random.default_rng(k)
+    lows, highs = zip(*[(s.low, s.high) for s in scene.sliders if s.name in names], strict=True)
+    last = scene.sliders[0].high
+    for _ in range(10):
+        point = dict(zip(names, rng.uniform(lows, highs).tolist(), strict=True))
+        yield point, scene.quantities(**{"step": last, **switches, **point})
+
+
+@every_graph
+def test_the_stepper_has_the_values_and_adjoints_of_the_tape(k):
+    names, fun = GRAPHS[k]
+    boxes = [box for box in "uszhvpLf" if box in scene_of("tape-stepper", k).quantities()]
+    for point, q in stepped(k):
+        out = fun(*(autodiff.Var(point[name], name=name) for name in names))
+        rows = autodiff.tape(out, autodiff.backward(out))
+        made = [row for row in rows if row.operation != "input"]
+        assert sorted(q[box] for box in boxes) == pytest.approx(sorted(row.value for row in made))
+        shown = sorted(q[f"seen_{box}"] for box in boxes)
+        assert shown == pytest.approx(sorted(row.adjoint for row in made))
+        for row in rows:
+            if row.operation == "input":
+                assert q[f"seen_{row.name}"] == pytest.approx(row.adjoint)
+                assert q[f"found_{row.name}"] == pytest.approx(row.adjoint)
+        assert q["off_back"] == pytest.approx(0.0, abs=1e-15)
+
+
+@every_graph
+def test_the_stepper_has_the_tangents_of_forward_mode(k):
+    names, fun = GRAPHS[k]
+    for which, name in enumerate(names):
+        for point, q in stepped(k, mode=1.0, which=float(which)):
+            along = [float(each == name) for each in names]
+            _, tangent = autodiff.jvp(lambda p: fun(*p), list(point.values()), along)
+            assert q[f"found_{name}"] == pytest.approx(tangent, abs=1e-12)
+
+
+@every_graph
+def test_the_stepper_counts_the_links_of_the_tape(k):
+    names, fun = GRAPHS[k]
+    (point, q), *_ = stepped(k)
+
+    def links(traced):
+        values = [autodiff.Var(v, name=n) if n in traced else v for n, v in point.items()]
+        rows = autodiff.tape(fun(*values))
+        known = {row.name for row in rows}
+        return sum(parent in known for row in rows for parent in row.parents)
+
+    def dots(q, mode):
+        return sum(value >= 0 for name, value in q.items() if name.startswith(f"{mode}_dot_"))
+
+    assert dots(q, "back") == links(names)
+    for which, name in enumerate(names):
+        (_, q), *_ = stepped(k, mode=1.0, which=float(which))
+        assert dots(q, "run") == links([name])
+    made = sum(name.startswith("has_") and name.count("_") == 1 for name in q)
+    traced = autodiff.cost(lambda p: fun(*p))(list(point.values()))
+    assert made == traced.multiply_adds
+
+
+@pytest.mark.parametrize(("k", "name"), [(1, "x"), (2, "w")])
+def test_an_overwritten_adjoint_is_wrong_by_the_piece_that_came_first(k, name):
+    for point, q in stepped(k, broken=1.0):
+        if k == 1:
+            lost = np.cos(point["x"])
+        else:
+            h = np.tanh(point["w"] * point["x"])
+            lost = h * (1 - np.tanh(point["w"] * h) ** 2)
+        assert q[f"true_{name}"] - q[f"seen_{name}"] == pytest.approx(lost, abs=1e-12)
+        assert q["off_back"] == pytest.approx(abs(lost), abs=1e-12)
+
+
+def test_overwriting_does_no_harm_where_no_paths_meet():
+    for switches in ({}, {"mode": 1.0}):
+        for point, q in stepped(0, broken=1.0, **switches):
+            right = scene_of("tape-stepper").quantities(step=9.0, **switches, **point)
+            assert [q[f"found_{n}"] for n in "wxb"] == [right[f"found_{n}"] for n in "wxb"]
+
+
+@every_graph
+def test_nothing_stands_in_a_box_before_its_step(k):
+    scene = scene_of("tape-stepper", k)
+    for mode in (0.0, 1.0):
+        shown = []
+        for step in scene.sliders[0].values():
+            q = scene.quantities(step=step, mode=mode)
+            shown.append({name for name, value in q.items() if name.startswith("has_") and value})
+        assert all(before <= after for before, after in itertools.pairwise(shown))
+        adjoint = any(name.startswith("has_bar_") for name in shown[-1])
+        tangent = any(name.startswith("has_dot_") for name in shown[-1])
+        assert (adjoint, tangent) == (mode == 0, mode == 1)
+    assert not any(name.startswith("has_bar_") for name in shown[0])
 
 
 def test_marks_and_backdrop_share_one_coordinate_system():

@@ -5,6 +5,8 @@ from calclib.explorer.chapter_01 import secant_to_tangent
 from calclib.explorer.chapter_02 import compass
 from calclib.explorer.chapter_03 import learning_rate_dial
 from calclib.explorer.chapter_04 import eigen_bars, newton_beside_descent
+from calclib.explorer.chapter_05 import tape_stepper
+from calclib.explorer.chapter_06 import network_under_your_hands, training_run
 from calclib.explorer.scene import (
     Arrow,
     Bars,
@@ -26,6 +28,9 @@ NAMED = (
     learning_rate_dial,
     eigen_bars,
     newton_beside_descent,
+    tape_stepper,
+    network_under_your_hands,
+    training_run,
 )
 
 __all__ = [
@@ -44,7 +49,10 @@ __all__ = [
     "eigen_bars",
     "house_price",
     "learning_rate_dial",
+    "network_under_your_hands",
     "newton_beside_descent",
     "secant_to_tangent",
     "switch",
+    "tape_stepper",
+    "training_run",
 ]
