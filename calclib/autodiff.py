@@ -25,7 +25,7 @@ import operator
 import sys
 from collections.abc import Callable
 from functools import partial, reduce
-from opcode import opmap
+from opcode import opname
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -36,6 +36,7 @@ _next_number = itertools.count(1).__next__  # the age of a Var; also numbers the
 _by_number = operator.attrgetter("number")
 _new = object.__new__
 _FLOAT64 = np.dtype(float)
+np.empty(4_000_000)  # 32 MB, freed at once: glibc then keeps freed arrays for the next tape
 
 
 # Numbers that remember
@@ -75,8 +76,8 @@ class _Traced:
         return len(self._value)
 
     def __float__(self):
-        caller = sys._getframe(1)
-        if caller.f_code.co_code[caller.f_lasti] == opmap["STORE_SUBSCR"]:  # array[k] = self
+        caller = sys._getframe(1)  # NumPy asks in the same way for float(x) and array[k] = x
+        if opname[caller.f_code.co_code[caller.f_lasti]] == "STORE_SUBSCR":
             raise TypeError(_LOST)
         return float(_plain(self))
 
@@ -274,20 +275,18 @@ def primitive(name, value, pulls, pushes=None, *, linear=False, work="results"):
     """
 
     def apply(*args):
+        top = None
         for a in args:
-            if isinstance(a, _Traced):
-                return apply_at(a, args)
-        if list in map(type, args):
-            args = [np.array(a) if isinstance(a, list) else a for a in args]
-        return _evaluate(operation, args)
-
-    def apply_at(top, args):
-        level, rules = top.level, pulls if type(top) is Var else pushes
-        links, inputs, nested = [], [], False
+            if isinstance(a, _Traced) and (top is None or a.level > top.level):
+                top = a
+        if top is None:
+            if list in map(type, args):
+                args = [np.array(a) if type(a) is list else a for a in args]
+            return _evaluate(operation, args)
+        kind, level, links, inputs = type(top), top.level, [], []
+        rules, nested = pulls if kind is Var else pushes, False
         for k, a in enumerate(args):
             if isinstance(a, _Traced):
-                if a.level > level:
-                    return apply_at(a, args)
                 if a.level == level:
                     links.append((k, a, rules[k]))
                     a = a._value
@@ -296,7 +295,7 @@ def primitive(name, value, pulls, pushes=None, *, linear=False, work="results"):
                 a = _constant(a)
             inputs.append(a)
         y = apply(*inputs) if nested else _evaluate(operation, inputs)
-        return _MADE_BY[type(top)](y, level, operation, links, inputs)
+        return _MADE_BY[kind](y, level, operation, links, inputs)
 
     def instead_of(k):
         return lambda t, y, *args: apply(*args[:k], t, *args[k + 1 :])
@@ -359,17 +358,18 @@ def _sweep(out, g, *, keep=False):
     """
     cotangents, own, item = {out: g}, set(), _getitem.operation
     for node in _order(out):
-        if not node.links:
+        if not (links := node.links):
             continue
         g = cotangents[node] if keep else cotangents.pop(node)
         if node.operation is item and _add_to_item(cotangents, own, node, g):
             continue
         args = (g, node._value, *node.inputs)
-        for _, x, pull in node.links:
+        for _, x, pull in links:
             piece = pull(*args)
-            if type(piece) is not float and _shape(piece) != _shape(x._value):
-                piece = _summed_to(_shape(x._value), piece)
-            cotangents[x] = cotangents[x] + piece if x in cotangents else piece
+            if type(piece) is not float and piece.shape != (shape := _shape(x._value)):
+                piece = _summed_to(shape, piece)
+            total = cotangents.get(x)
+            cotangents[x] = piece if total is None else total + piece
     return cotangents
 
 
@@ -389,12 +389,12 @@ def _add_to_item(cotangents, own, node, g):
     Own are the Vars whose cotangent is an array made here. False says that this is no plain array.
     """
     (_, x, _), index = node.links[0], node.inputs[1]
-    total = cotangents.get(x, 0.0)
+    total = cotangents.get(x)
     if isinstance(g, _Traced) or isinstance(total, _Traced):
         return False
     if x not in own:
         own.add(x)
-        total = cotangents[x] = np.zeros(x.shape) + total
+        total = cotangents[x] = np.zeros(x.shape) if total is None else total.copy()
     _added_at(total, index, g)
     return True
 
@@ -438,7 +438,7 @@ def backward(out):
     """
     if not isinstance(out, Var):
         raise TypeError(f"backward needs a Var, got {type(out).__name__}; compute it from Vars")
-    _validate.scalar_output(out, "backward")
+    _number(out, "backward")
     cotangents = _sweep(out, 1.0, keep=True)
     for x, g in cotangents.items():
         if type(g) is np.ndarray:
@@ -465,9 +465,10 @@ def _result(y, x, what):
     """Return a finite float, or an array of its own; what is traced passes."""
     if _passes(y):
         return y
-    if not _is_finite_array(y):
-        y = _validate.finite(y, _plain(x), what)
-    return np.array(y, dtype=float) if y.ndim else float(y)
+    if _is_finite_array(y):
+        return y.copy()
+    y = _validate.finite(y, _plain(x), what)
+    return y.astype(float) if y.ndim else float(y)
 
 
 def _passes(x):
@@ -488,6 +489,11 @@ def _compute(fun, x, what):
             f"{what} could not be evaluated at x={_text(_plain(x))}: {error}; "
             "move to a point where fun and its surroundings are defined"
         ) from error
+
+
+def _number(y, verb):
+    if _shape(y):
+        _validate.scalar_output(y, verb)
 
 
 def _same_shape(v, x, name, other):
@@ -633,7 +639,7 @@ def value_and_grad(fun):
 
 def _value_and_grad(fun, x, verb):
     value, pullback = _record(fun, _door(x))
-    _validate.scalar_output(value, verb)
+    _number(value, verb)
     return value, pullback(1.0)
 
 
@@ -1069,19 +1075,17 @@ def _elementwise(name, formula, value, *slopes):
 
     def two(a, b, /):
         # what apply does, spelled out for two numbers: graphs of numbers spend their time here
-        if type(a) is Var and type(a._value) is float:
-            if type(b) is Var and type(b._value) is float and a.level == b.level:
-                top, inputs, links = a, (a._value, b._value), ((0, a, left), (1, b, right))
-            elif type(b) in _NUMBERS:
-                top, inputs, links = a, (a._value, b), ((0, a, left),)
-            else:
-                return apply(a, b)
-        elif type(b) is Var and type(b._value) is float and type(a) in _NUMBERS:
-            top, inputs, links = b, (a, b._value), ((1, b, right),)
-        else:
-            return apply(a, b)
-        y = value(*inputs)
-        return _node(y if type(y) is float else float(y), top.level, operation, links, inputs)
+        if type(a) is Var and type(p := a._value) is float:
+            if type(b) in _NUMBERS:
+                return number(value(p, b), a.level, ((0, a, left),), (p, b))
+            if type(b) is Var and type(q := b._value) is float and a.level == b.level:
+                return number(value(p, q), a.level, ((0, a, left), (1, b, right)), (p, q))
+        elif type(a) in _NUMBERS and type(b) is Var and type(q := b._value) is float:
+            return number(value(a, q), b.level, ((1, b, right),), (a, q))
+        return apply(a, b)
+
+    def number(y, level, links, inputs):
+        return _node(y if type(y) is float else float(y), level, operation, links, inputs)
 
     operation = two.operation = apply.operation
     function = two if len(slopes) == 2 else apply
