@@ -472,14 +472,15 @@ def train(
     Raises
     ------
     ValueError
-        If shapes do not fit, data or parameters are not finite, the loss is not a number or not
-        finite at the start, or mini-batches have no `rng`.
+        If shapes do not fit, data or parameters are not finite, the loss has a shape or is not
+        finite at the start, or a number is out of its range.
     TypeError
-        If an argument is of the wrong kind.
+        If an argument is of the wrong kind, mini-batches have no `rng`, or the loss does not
+        depend on the parameters.
 
     Notes
     -----
-    The gradient is that of `autodiff.value_and_grad`. A loss that is a mean over the rows has on a
+    The gradient is that of `autodiff.value_and_grad`, by one `autodiff.vjp` a step. A loss that is a mean over the rows has on a
     random batch a gradient whose expectation is the full gradient. A smaller last batch counts as
     a step like the others, so its rows weigh more.
 

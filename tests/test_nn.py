@@ -315,6 +315,20 @@ def test_gradients_are_those_of_central_differences(seven, activation):
         assert_same_blocks(gradient(loss, params, X, targets), unflatten(fun(theta)), 1e-8)
 
 
+def test_forward_mode_and_the_cost_counter_go_through_a_network(seven):
+    params, X, y = seven
+    theta, unflatten = flatten(params)
+    v = generator(4).normal(size=theta.size)
+
+    def fun(theta):
+        return square_loss()(unflatten(theta), X, y)
+
+    value, slope = autodiff.jvp(fun, theta, v)
+    assert value == pytest.approx(fun(theta), rel=1e-14)
+    assert slope == pytest.approx(autodiff.grad(fun)(theta) @ v, rel=1e-12)
+    assert autodiff.cost(fun)(theta).multiply_adds > 7 * (3 * 5 + 5 * 4 + 4 * 3)
+
+
 def test_hessian_vector_product_goes_through_a_network(seven):
     params, X, y = seven
     theta, unflatten = flatten(params)
@@ -537,7 +551,7 @@ def test_a_rate_too_large_ends_as_diverged_with_finite_parameters(activation, wh
     assert where in result.message.split(".")[0]
     assert "The largest parameter was then " in result.message
     assert f"Kept are the parameters after {result.epochs} epochs." in result.message
-    assert result.steps == result.epochs * (4 if batch_size else 1)
+    assert result.steps == result.state.k == result.epochs * (4 if batch_size else 1)
 
 
 def steps_to(entry, value):
@@ -571,6 +585,13 @@ def test_the_message_names_epoch_and_layer_where_numbers_end(
     )
     assert result.epochs == epoch - 1
     assert np.array_equal(flatten(result.params)[0], flatten(params)[0])
+
+
+def test_the_message_names_the_largest_parameter_whatever_its_sign():
+    result = train(
+        network([1, 4, 4, 1]), square_loss(), (X100, Y100), steps_to(28, -1e200), epochs=9
+    )
+    assert "The largest parameter was then 1e+200 in size, in layer 3, W." in result.message
 
 
 def test_an_overflow_between_layers_is_found_in_its_affine_map():
@@ -688,6 +709,7 @@ def with_nan(x):
             ValueError,
             "layer 1, b must be finite",
         ),
+        (lambda: forward(Layer(np.eye(2), np.ones(2)), np.eye(2)), TypeError, "got Layer"),
         (lambda: forward(ONE[0], X100), TypeError, r"list of Layer\(W, b\), got Layer"),
         (lambda: forward(flatten(ONE)[0], X100), TypeError, r"unflatten\(theta\) for a vector"),
         (lambda: forward([], X100), TypeError, "use init_params"),
@@ -776,6 +798,19 @@ def test_an_error_inside_the_loss_is_not_taken_for_divergence():
 
     with pytest.raises(ValueError, match="no single rows"):
         train(ONE, loss, (X100, Y100), sgd(0.1), epochs=1, batch_size=33, rng=generator())
+
+
+def test_an_error_that_does_not_come_back_is_not_taken_for_divergence():
+    calls = []
+
+    def loss(params, X, y):
+        calls.append(len(calls))
+        if len(calls) == 6:
+            raise ValueError("only once")
+        return mse(forward(params, X), y)
+
+    with pytest.raises(ValueError, match="only once"):
+        train(ONE, loss, (X100, Y100), sgd(0.1), epochs=9)
 
 
 def test_a_step_of_another_shape_is_refused():
