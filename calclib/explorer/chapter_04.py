@@ -120,15 +120,15 @@ def eigen_bars() -> Explorer:
         "Bars of the error along the steep and along the gentle eigenvector, as a share of the "
         "error at the start: after the steps of gradient descent, and beside it after one Newton "
         "step.",
-        3.9,
+        3.4,
     )
     sliders = (
         Slider("kappa", "Condition number κ", 1.0, 100.0, 10.0, step=0.05, log=True, form=".1f"),
         Slider("angle", "Turned by, degrees", 0.0, 90.0, 30.0, step=5.0, form=".0f"),
-        Slider("rate", "Learning rate (λ_max is 1)", 0.1, 2.2, 1.5, step=0.05),
+        Slider("rate", "Learning rate", 0.1, 2.2, 1.5, step=0.05),
         Slider("step", "Step", 0.0, 40.0, 6.0, step=1.0, form=".0f"),
     )
-    scene = Scene("Eigen-bars", sliders, program, ((picture,), (bars,)), BARS)
+    scene = Scene("Eigen-bars", sliders, program, ((bars,), (picture,)), BARS)
     return Explorer(
         "eigen-bars", "Eigen-bars: one error for each eigenvector, one rate for all", scene
     )
@@ -155,12 +155,15 @@ BARS = (
     ),
     (
         "grows",
-        _NOW + _EACH + ": the rate is above 2/λ_max = 2, and the steep one grows. Newton needs no "
-        "rate: one step ends both." + _TURNED,
+        _NOW + _EACH + ": the rate is above 2/λ = 2 of the steep direction, so that error grows. "
+        "Newton needs no rate: one step ends both." + _TURNED,
     ),
     (
         "on_the_edge",
-        _NOW + _EACH + ": this is the limit, 2/λ_max, and the steep one never fades." + _TURNED,
+        _NOW
+        + _EACH
+        + ": this is the limit, 2/λ of the steep direction, whose error never fades."
+        + _TURNED,
     ),
     (
         "balanced",

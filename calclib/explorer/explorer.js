@@ -116,7 +116,7 @@ const KINDS = {
     };
   },
   bars(mark, group, axes) {
-    const shape = element("path", group, { class: "path", "stroke-width": mark.width });
+    const shape = element("path", group, { class: "path bar", "stroke-width": mark.width });
     return (quantities) => {
       const tops = points(mark, axes, quantities);
       const feet = points({ x: mark.x, y: mark.base }, axes, quantities);
