@@ -480,9 +480,9 @@ def train(
 
     Notes
     -----
-    The gradient is that of `autodiff.value_and_grad`, by one `autodiff.vjp` a step. A loss that is a mean over the rows has on a
-    random batch a gradient whose expectation is the full gradient. A smaller last batch counts as
-    a step like the others, so its rows weigh more.
+    The gradient is that of `autodiff.value_and_grad`, by one `autodiff.vjp` a step. For a loss that
+    is a mean over the rows, the gradient on a random batch has the full gradient as its
+    expectation. A smaller last batch counts as a step like the others, so its rows weigh more.
 
     Training has diverged when a value, a gradient or a step is not finite. The message names the
     epoch and the place where this is seen first, on the way forward or back.
