@@ -11,7 +11,8 @@ from sympy.core.function import AppliedUndef
 
 from calclib import _validate
 
-_BESIDE = sp.Rational(1, 10**30)
+_BESIDE, _NEARER = sp.Rational(1, 10**30), sp.Rational(1, 10**40)  # where a jump is looked for
+_INFINITE = (sp.nan, sp.zoo, sp.oo, -sp.oo, sp.AccumBounds)
 
 
 def grad(expr, variables):
@@ -137,8 +138,8 @@ def taylor(expr, variable, *, about=0, order=2):
     Raises
     ------
     ValueError
-        If f or one of the derivatives needed is not finite at a, or f has a kink or a jump
-        there.
+        If a is not finite, if f or one of the derivatives needed is not finite at a, or if f
+        has a kink or a jump there.
 
     Notes
     -----
@@ -153,6 +154,10 @@ def taylor(expr, variable, *, about=0, order=2):
     """
     f, a, (x,) = _scalar(expr, "taylor"), _scalar(about, "taylor"), _symbols([variable])
     order = _validate.positive_int(order, "order", least=0)
+    if a.has(*_INFINITE):
+        raise ValueError(
+            f"about must be finite, got {a}; for large {x} put 1/{x} for {x}, and expand about 0"
+        )
     t = sp.Symbol(x.name, real=True)
     derivatives = [sp.diff(f.subs(x, t), t, k) for k in range(order + 1)]
     return sum(
@@ -181,7 +186,7 @@ def to_function(expr, variables):
     ------
     ValueError
         If expr has symbols that are not among the variables. From the function: if x has not
-        n coordinates.
+        n coordinates, or expr has no finite value there.
     TypeError
         If expr is no expression or a variable is no symbol.
 
@@ -209,8 +214,17 @@ def to_function(expr, variables):
     def function(x):
         coordinates = _coordinates(x, len(variables))
         points = np.broadcast_shapes(*(c.shape for c in coordinates))
-        values = [np.broadcast_to(entry(*coordinates), points) for entry in entries]
+        with np.errstate(all="ignore"):
+            values = [np.broadcast_to(entry(*coordinates), points) for entry in entries]
         value = np.array(values, np.result_type(float, *values)).reshape(shape + points)
+        bad = ~np.isfinite(value)
+        if bad.any():
+            first = tuple(np.argwhere(bad)[0])
+            at = [c[first[len(shape) :]] for c in coordinates]
+            raise ValueError(
+                f"{expr} is not finite at x={_validate.show(at if len(at) > 1 else at[0])}: got "
+                f"{value[first]}; move to a point where it has a finite value"
+            )
         return value.item() if value.ndim == 0 else value
 
     return function
@@ -300,21 +314,42 @@ def _value_or_nan(fun, x):
 
 
 def _value_at(expr, x, a):
-    """Return expr at x = a, if it is finite and no jump away from its values beside a."""
+    """Return expr at x = a, if it is finite and no jump away from its values beside a.
+
+    Beside a continuous function comes nearer to its value, however steep it is; a jump stays.
+    """
     value = expr.subs(x, a)
     if expr.has(AppliedUndef):  # nothing is known of f(x)
         return value
+    exact, at = (e.xreplace({c: sp.Rational(c) for c in e.atoms(sp.Float)}) for e in (expr, a))
     others = sorted((expr.free_symbols | a.free_symbols) - {x}, key=str)
     some = {symbol: sp.Rational(k, 7) for k, symbol in enumerate(others, start=2)}
-    left, here, right = (expr.subs(x, a + d).subs(some).evalf(50) for d in (-_BESIDE, 0, _BESIDE))
-    finite = not value.has(sp.nan, sp.zoo, sp.oo, -sp.oo, sp.DiracDelta)
-    jump = finite and any(side.is_number and abs(side - here) > 1e-6 for side in (left, right))
-    if jump or not finite:
+
+    def beside(d):
+        return exact.subs(x, at + d).subs(some).evalf(60)
+
+    left, here, right = beside(-_BESIDE), beside(0), beside(_BESIDE)
+    finite = not value.has(*_INFINITE, sp.DiracDelta)
+    if not finite or _jumps(left, here, beside(-_NEARER)) or _jumps(right, here, beside(_NEARER)):
         raise ValueError(
             f"taylor needs a function that is smooth at {x} = {a}, got {expr} with the values "
-            f"{left.evalf(4)}, {value}, {right.evalf(4)} there; move about, or lower the order"
+            f"{_brief(left)}, {value}, {_brief(right)} there; move about, or lower the order"
         )
     return value
+
+
+def _brief(value):
+    """Return four digits of a value as text; SymPy's power of ten may be long itself."""
+    text = str(value.evalf(4))
+    return text if len(text) <= 24 else text[:21] + "..."
+
+
+def _jumps(beside, here, nearer):
+    """Tell whether a value nearer to a is hardly closer to the value at a."""
+    if not (beside.is_number and here.is_number and nearer.is_number):
+        return False
+    far, near = abs(beside - here), abs(nearer - here)
+    return bool(near > 1e-45 * (1 + abs(here)) and 2 * near > far)
 
 
 def _coordinates(x, n):

@@ -139,6 +139,36 @@ def test_tolerance_is_relative_to_the_expected_number(verdict):
     assert not verdict(1.002e6, 1e6, tol=1e-3)
 
 
+@pytest.mark.parametrize("roots", [(0.31, 0.57), (0.31, 0.83), (0.57, 0.83)])
+def test_expressions_that_meet_at_two_points_are_not_the_same(verdict, roots):
+    a, b = roots
+    assert not verdict(x**2 + 5 * (x - a) * (x - b), x**2)
+    assert not verdict(x * y + 5 * (x - a) * (x - b), x * y)
+
+
+def test_tolerance_of_an_expression_is_relative_to_its_value(verdict):
+    assert verdict(1000.5 * x, 1000 * x)
+    assert not verdict(1002 * x, 1000 * x)
+    assert verdict(1e6 * x + 100, 1e6 * x)
+    assert verdict(1.0005e-6 * x, 1e-6 * x)
+    assert not verdict(1.002e-6 * x, 1e-6 * x)
+    assert verdict(1.002e-6 * x, 1e-6 * x, tol=1e-2)
+
+
+def test_tolerance_is_absolute_where_the_expected_expression_is_zero(verdict):
+    assert verdict(1e-4 * x, sp.Integer(0))
+    assert not verdict(1e-2 * x, sp.Integer(0))
+
+
+def test_tolerance_of_an_array_is_relative_to_its_largest_number(verdict):
+    assert verdict([1000.0, 0.9, -0.9], np.array([1000.0, 0.0, 0.0]))
+    assert not verdict([1000.0, 1.1, 0.0], np.array([1000.0, 0.0, 0.0]))
+    assert verdict([-1000.0, 0.9, np.inf], np.array([-1000.0, 0.0, np.inf]))
+    assert not verdict([2e-6, 1e-6], np.array([2.1e-6, 1e-6]))
+    assert verdict([9e-4, 0.0], np.array([0.0, 0.0]))
+    assert not verdict([1.1e-3, 0.0], np.array([0.0, 0.0]))
+
+
 class Hostile:
     """An object on which whatever check may try raises."""
 

@@ -280,6 +280,19 @@ def test_integers_are_promoted_not_truncated():
     assert problem.fun(np.array([3_000_000, 0])) == pytest.approx(8.1e27)  # int64 overflows
 
 
+@every_problem
+def test_single_precision_stays_single_precision(name):
+    problem = TABLE[name][0]
+    for points in (points_in(problem, 3), points_in(problem, 1)[:, 0]):
+        single = points.astype(np.float32)
+        for face in (problem.grad, problem.hess):
+            assert face(single).dtype == np.float32
+            exact = face(single.astype(float))
+            np.testing.assert_allclose(face(single), exact, rtol=1e-3, atol=1e-3)
+    assert problem.fun(points_in(problem, 3).astype(np.float32)).dtype == np.float32
+    assert type(problem.fun(problem.x0.astype(np.float32))) is float
+
+
 def test_the_callers_array_is_not_modified():
     for problem, _, _ in TABLE.values():
         x = points_in(problem, 3)

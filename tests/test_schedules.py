@@ -98,6 +98,14 @@ def test_one_cycle_rises_to_the_rate_and_ends_far_below_its_start():
     assert (np.diff(rates[30:]) < 0).all()
 
 
+@pytest.mark.parametrize(("steps", "rise", "top"), [(10, 0.5, 5), (100, 0.3, 30), (8, 0.25, 2)])
+def test_one_cycle_stands_at_the_rate_itself_at_the_end_of_the_rise(steps, rise, top):
+    schedule = one_cycle(0.1, steps=steps, rise=rise)
+    assert schedule(top) == 0.1
+    assert schedule(top - 1e-9) == pytest.approx(0.1)
+    assert schedule(top + 1e-9) == pytest.approx(0.1)
+
+
 def test_one_cycle_without_a_rise_starts_at_the_top():
     assert one_cycle(1.0, steps=10, rise=0.0)(0) == 1.0
 

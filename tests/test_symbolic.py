@@ -150,11 +150,37 @@ def test_taylor_error_falls_by_its_order(row, order):
         (sp.Piecewise((0, x < 0), (x, True)), 1),
         (sp.sin(x) / x, 1),
         (t * sp.Abs(x), 1),
+        (sp.exp(-1 / x**2), 2),
+        (sp.exp(1 / x), 0),
+        (sp.atan(1 / x), 0),
+        (sp.floor(x), 0),
     ],
 )
 def test_taylor_at_a_kink_or_a_pole_is_refused(expr, order):
     with pytest.raises(ValueError, match=r"taylor needs .*smooth at x = 0.*move about"):
         taylor(expr, x, order=order)
+
+
+@pytest.mark.parametrize("size", [1e-5, 1e-7, sp.Rational(1, 10**12), sp.Rational(1, 10**25)])
+def test_taylor_sees_a_kink_of_any_size(size):
+    with pytest.raises(ValueError, match=r"taylor needs .*smooth at x = 0.*move about"):
+        taylor(x**2 + size * sp.Abs(x), x, order=1)
+    with pytest.raises(ValueError, match=r"taylor needs .*smooth at x = 0\.3.*move about"):
+        taylor(x**2 + size * sp.Abs(x - 0.3), x, about=0.3, order=1)
+    assert taylor(x**2 + size * sp.Abs(x), x, order=0) == 0
+
+
+def test_taylor_takes_no_steep_slope_for_a_jump():
+    assert taylor(10**12 * sp.sin(10**8 * x), x, order=1) == 10**20 * x
+    assert taylor(sp.exp(300 * x), x, about=2, order=1).subs(x, 2) == sp.exp(600)
+    assert taylor(sp.sqrt(x), x, order=0) == 0
+    assert taylor(sp.cbrt(x), x, order=0) == 0
+
+
+@pytest.mark.parametrize("about", [sp.oo, -sp.oo, sp.zoo, sp.nan, math.inf, math.nan])
+def test_taylor_at_infinity_is_refused_with_the_way_out(about):
+    with pytest.raises(ValueError, match=r"about must be finite, got .*put 1/x for x"):
+        taylor(sp.exp(-x), x, about=about)
 
 
 def test_taylor_beside_a_kink_is_fine():
@@ -234,6 +260,31 @@ def test_complex_step_sees_through_a_compiled_formula():
     f = to_function(x**2 + 1e-13 * sp.Abs(x), x)
     with pytest.raises(ValueError, match="absolute"):
         numerical.derivative(f, 2.0, scheme="complex")
+
+
+@pytest.mark.parametrize(
+    ("expr", "variables", "point", "named"),
+    [
+        (sp.log(x), x, -1.0, r"x=-1\.0: got nan"),
+        (sp.log(x), x, 0, r"x=0\.0: got -inf"),
+        (1 / x, x, 0, r"x=0\.0: got inf"),
+        (sp.sqrt(x), x, [1.0, 4.0, -2.0], r"x=-2\.0: got nan"),
+        (sp.exp(x), x, 1000, r"x=1000\.0: got inf"),
+        (x * sp.log(y), (x, y), [1, -2], r"x=\[ 1\., -2\.\]: got nan"),
+        (x * sp.log(y), (x, y), [[1, 2, 3], [1, -2, 0]], r"x=\[ 2\., -2\.\]: got nan"),
+        ([x, sp.log(y)], (x, y), [[1, 2], [3, -3]], r"x=\[ 2\., -3\.\]: got nan"),
+        (hessian(y * sp.log(x), (x, y)), (x, y), [[1, 0], [2, 2]], r"x=\[0\., 2\.\]: got -inf"),
+    ],
+)
+def test_point_without_a_finite_value_is_named(expr, variables, point, named):
+    with pytest.raises(ValueError, match=f"is not finite at {named}; move to a point"):
+        to_function(expr, variables)(point)
+
+
+def test_branch_that_is_not_taken_may_be_undefined():
+    guarded = to_function(sp.Piecewise((sp.log(x), x > 0), (0, True)), x)
+    assert guarded(-1.0) == 0.0
+    assert guarded([1.0, -1.0]).tolist() == [0.0, 0.0]
 
 
 def test_points_are_not_modified():
