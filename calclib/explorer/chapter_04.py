@@ -12,7 +12,7 @@ from calclib.explorer.scene import Arrow, Bars, Handle, Panel, Path, Points, Sce
 from calclib.explorer.widget import Explorer
 from calclib.optimizers import sgd
 from calclib.plotting import COLORS
-from calclib.problems import Problem, saddle, two_wells, valley
+from calclib.problems import Problem, bowl, saddle, two_wells, valley
 from calclib.tracing import Let, Orbit, Program, Sweep, cos, sin, sqrt, where
 
 TOLERANCE = 1e-6  # gradient norm at which a point counts as critical
@@ -22,6 +22,7 @@ TOLERANCE = 1e-6  # gradient norm at which a point counts as critical
 X, Y, COS, SIN, GENTLE = sp.symbols("x y c s gentle")
 BOWL = ((COS * X + SIN * Y) ** 2 + GENTLE * (COS * Y - SIN * X) ** 2) / 2
 SLOPES = sp.lambdify((X, Y, COS, SIN, GENTLE), list(symbolic.grad(BOWL, (X, Y))))
+PARABOLA = bowl((0.5,))  # x^2 / 2, of curvature 1
 START = 2.0  # error along each eigenvector before the first step
 LEVELS = (0.06, 0.25, 0.6, 1.1, 1.8)
 STEEP, SLOW, DESCENT, NEWTON = "blue", "purple", "orange", "green"
@@ -42,9 +43,15 @@ def eigen_bars() -> Explorer:
     Explorer('eigen-bars')
     """
 
-    def step(x, y, k, c, s, gentle, rate):
+    def step(x, y, on_steep, on_gentle, k, c, s, gentle, rate):
         slope_x, slope_y = SLOPES(x, y, c, s, gentle)
-        return (x + _downhill(x, slope_x, rate), y + _downhill(y, slope_y, rate), k + 1)
+        return (
+            x + _downhill(x, slope_x, rate),
+            y + _downhill(y, slope_y, rate),
+            on_steep + _downhill(on_steep, PARABOLA.grad(on_steep), rate),
+            on_gentle + _downhill(on_gentle, gentle * PARABOLA.grad(on_gentle), rate),
+            k + 1,
+        )
 
     def ring(t, c, s, gentle, level):
         u, v = sqrt(2 * level) * cos(t), sqrt(2 * level / gentle) * sin(t)
@@ -56,15 +63,15 @@ def eigen_bars() -> Explorer:
         Let("gentle", lambda kappa: 1 / kappa),
         Let(("x0", "y0"), lambda c, s: (START * (c - s), START * (s + c))),
         Orbit(
-            ("x", "y", "k"),
-            lambda x0, y0: (x0, y0, 0),
+            ("x", "y", "on_steep", "on_gentle", "k"),
+            lambda x0, y0: (x0, y0, 1.0, 1.0, 0),
             step,
             steps=40,
             until=lambda k, step: k >= step,
             bound=1e30,
         ),
-        Let("along_steep", lambda x_last, y_last, c, s: (c * x_last + s * y_last) / START),
-        Let("along_gentle", lambda x_last, y_last, c, s: (c * y_last - s * x_last) / START),
+        Let("along_steep", lambda on_steep_last: on_steep_last),
+        Let("along_gentle", lambda on_gentle_last: on_gentle_last),
         Let(("newton_x", "newton_y"), lambda x0, y0, step: (
             where(step < 1, x0, 0), where(step < 1, y0, 0))),
         Let("newton_error", lambda step: where(step < 1, 1, 0)),
@@ -406,7 +413,7 @@ def _valley() -> Scene:
         Let("gradient", lambda x_last, y_last: sqrt(_squared(problem.grad((x_last, y_last))))),
         Let("begins", lambda step: step < 0.5),
         Let("arrived", lambda gradient: gradient < TOLERANCE),
-        Let("climbed", lambda peak_last, value0: peak_last > 1.001 * value0 + 0.001),
+        Let("climbed", lambda peak_last, value0: peak_last > (1 + 1e-9) * value0 + 1e-9),
         Let("arrived_climbing", lambda arrived, climbed: arrived & climbed),
     )
     level_curves = Panel(
@@ -424,7 +431,7 @@ def _valley() -> Scene:
     )
     at = (
         "From ({x0:.1f}, {y0:.1f}), where f is {value0}: after {made:.0f} Newton steps it is at "
-        "({x_last:.3f}, {y_last:.3f}), where f is {value_last}. "
+        "({x_last:.3f}, {y_last:.3f})"
     )
     descent = "Descent with rate 0.0005 reaches f = {down_value} in {n:.0f} steps."
     says = (
@@ -434,12 +441,12 @@ def _valley() -> Scene:
         ),
         (
             "arrived_climbing",
-            at + "That is the minimum. On the way f rose to {peak_last}: Newton does not look "
+            at + ", the minimum. On the way f rose to {peak_last}: Newton does not look "
             "whether a step goes down. " + descent,
         ),
-        ("arrived", at + "That is the minimum, and f never rose above its start. " + descent),
-        ("climbed", at + "On the way f rose to {peak_last}. " + descent),
-        ("", at + descent),
+        ("arrived", at + ", the minimum, and f never rose above its start. " + descent),
+        ("climbed", at + ", where f is {value_last}. On the way f rose to {peak_last}. " + descent),
+        ("", at + ", where f is {value_last}. " + descent),
     )
     (low_x, high_x), (low_y, high_y) = problem.domain
     sliders = (
@@ -512,8 +519,8 @@ def _saddle() -> Scene:
         4.0,
     )
     parts = (
-        "After {step:.0f} steps of descent from ({x0:.1f}, {y0:.1f}) the part across is {across} "
-        "(it was {across0}, times {in_factor:.3f} each step) and the part along (0.851, 0.526) is "
+        "After {step:.0f} steps of descent from ({x0:.1f}, {y0:.1f}) the part across is "
+        "{across:.4f} (it was {across0}, times {in_factor:.3f} each step) and the part along (0.851, 0.526) is "
         "{out} (it was {out0}, times {out_factor:.3f}). "
     )
     newton = " One Newton step lands on the saddle itself, and stays."
