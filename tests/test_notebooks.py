@@ -3,9 +3,11 @@
 import base64
 import functools
 import io
+import math
 import re
 import subprocess
 import sys
+from fractions import Fraction
 from pathlib import Path
 
 import nbformat
@@ -132,6 +134,39 @@ def test_every_figure_has_a_caption_a_name_and_words_for_who_cannot_see_it(chapt
         assert len(shown.get("image", {}).get("alt", "")) > 20, cell.source
         assert len(shown.get("figure", {}).get("caption", "")) > 20, cell.source
         assert shown["figure"]["name"].startswith("fig-"), cell.source
+
+
+# --- the numbers that a chapter stands for --------------------------------------------------------
+
+
+def sines(x, times):
+    return sines(math.sin(x), times - 1) if times else x
+
+
+def neuron(w):
+    return 1 / (1 + math.exp(-(w * 2 + 0.1)))
+
+
+# chapter, number as printed, as the text says it, and its value by central differences
+STATED = [
+    ("05", "300", "300", lambda h: ((2 + h) ** 2 + 1) ** 3, 2),
+    ("05", "0.166695", "0.166695", lambda h: sines(1 + h, 5), 6),
+    ("05", "0.3747", "0.3747", lambda h: neuron(0.5 + h), 4),
+    ("05", "1/4", r"\sigma' \le \tfrac14", lambda h: neuron(-0.05 + h / 2), 4),
+]
+
+
+@pytest.mark.parametrize(
+    ("chapter", "shown", "said", "fun", "digits"), STATED, ids=[f"{s[0]}: {s[1]}" for s in STATED]
+)
+def test_a_stated_slope_is_printed_said_and_right(chapter, shown, said, fun, digits):
+    (path,) = (path for path in CHAPTERS if path.stem.startswith(chapter))
+    whole = re.compile(rf"(?<![\d.]){re.escape(shown)}(?!\d)")
+    assert any(whole.search(printed(cell)) for cell in code_cells(stored(path)))
+    text = [cell.source for cell in stored(path).cells if cell.cell_type == "markdown"]
+    assert any(said in source for source in text)
+    slope = (fun(1e-5) - fun(-1e-5)) / 2e-5
+    assert float(Fraction(shown)) == pytest.approx(slope, abs=0.5 * 10**-digits)
 
 
 # --- running it again -----------------------------------------------------------------------------
