@@ -520,8 +520,8 @@ def _saddle() -> Scene:
     )
     parts = (
         "After {step:.0f} steps of descent from ({x0:.1f}, {y0:.1f}) the part across is "
-        "{across:.4f} (it was {across0}, times {in_factor:.3f} each step) and the part along (0.851, 0.526) is "
-        "{out} (it was {out0}, times {out_factor:.3f}). "
+        "{across:.4f} (it was {across0}, times {in_factor:.3f} each step) and the part along "
+        "(0.851, 0.526) is {out} (it was {out0}, times {out_factor:.3f}). "
     )
     newton = " One Newton step lands on the saddle itself, and stays."
     says = (
