@@ -480,9 +480,9 @@ def train(
 
     Notes
     -----
-    The gradient is that of `autodiff.value_and_grad`, by one `autodiff.vjp` a step. For a loss that
-    is a mean over the rows, the gradient on a random batch has the full gradient as its
-    expectation. A smaller last batch counts as a step like the others, so its rows weigh more.
+    The gradient is that of `autodiff.value_and_grad`. For a loss that is a mean over the rows, the
+    gradient on a random batch has the full gradient as its expectation. A smaller last batch counts
+    as a step like the others, so its rows weigh more.
 
     Training has diverged when a value, a gradient or a step is not finite. The message names the
     epoch and the place where this is seen first, on the way forward or back.
@@ -583,16 +583,13 @@ def _measures(loss, unflatten):
 
     What is not finite there becomes a FloatingPointError that says where.
     """
-    pullback = None  # the last tape stays until the next is made: fresh memory costs time
 
     def value(theta, X, y):
         with np.errstate(all="ignore"):
             return float(_validate.finite(loss(unflatten(theta), X, y), theta, "loss")), None
 
     def value_and_grad(theta, X, y):
-        nonlocal pullback
-        number, pullback = ad.vjp(lambda theta: loss(unflatten(theta), X, y), theta)
-        return number, pullback(1.0)
+        return ad.value_and_grad(lambda theta: loss(unflatten(theta), X, y))(theta)
 
     def guarded(measure):
         def at(theta, X, y):
@@ -641,9 +638,8 @@ def _moved(theta, step, layers):
             "check the optimizer"
         )
     theta = theta + step
-    bad = ~np.isfinite(theta)
-    if bad.any():
-        raise FloatingPointError(f"the step of {_block(layers, np.argmax(bad))}")
+    if not np.isfinite(theta).all():
+        raise FloatingPointError(f"the step of {_block(layers, np.argmin(np.isfinite(theta)))}")
     return theta
 
 
