@@ -261,7 +261,7 @@ def train(run, update, p, steps):
     return p
 
 
-def sgd():
+def sgd(steps=1000):
     """Compare gradient descent on a small network, where the cost of a call dominates."""
     rng = np.random.default_rng(0)
     p, x = network([1, 16, 16, 1], rng), np.linspace(-1, 1, 100).reshape(100, 1)
@@ -287,7 +287,7 @@ def sgd():
     def update_jax(p, grads, k):
         p[:] = stepped(p, grads)
 
-    compare("1,000 SGD steps, 1-16-16-1, 100 points", trainings(runs, p, 1000, update, update_flat,
+    compare("1,000 SGD steps, 1-16-16-1, 100 points", trainings(runs, p, steps, update, update_flat,
             update_torch, update_jax), 2.5,
             tol=1e-6, times=5, inner=1)  # fmt: skip
 
@@ -304,12 +304,11 @@ def trainings(runs, p, steps, update, update_flat, update_torch, update_jax):
     return {name: lambda name=name, run=run: trained(name, run) for name, run in runs.items()}
 
 
-def adam():
+def adam(steps=10):
     """Compare Adam on a classifier, where the matrix products dominate."""
     rng = np.random.default_rng(0)
     p, x = network([64, 128, 128, 10], rng), rng.normal(size=(1024, 64))
     labels, rows = rng.integers(0, 10, 1024), np.arange(1024)
-    steps = 10
 
     def slope(z):
         z -= z.max(axis=1, keepdims=True)

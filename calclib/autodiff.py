@@ -312,7 +312,7 @@ def _evaluate(operation, inputs):
         shapes = " and ".join(str(_shape(x)) for x in inputs if isinstance(x, np.ndarray | float))
         why = "inner lengths differ" if "core dimension" in str(error) else error
         raise ValueError(
-            f"{operation.name} cannot take shapes {shapes}: {why}; use reshape or transpose"
+            f"{operation.name} cannot take shapes {shapes}: {why}; use reshape, transpose or stack"
         ) from error
     return float(y) if type(y) is np.float64 else y
 

@@ -3,6 +3,7 @@
 import gc
 import itertools
 import math
+import sys
 import threading
 import weakref
 from functools import cache, reduce
@@ -688,16 +689,86 @@ def test_change_in_place_is_refused(change, error, message):
         change(Var([1.0, 2.0]))
 
 
+def set_entry(y, x):
+    y[0] = x
+
+
+def set_one_of_two_entries(y, x):
+    y[0], y[1] = 1.0, x
+
+
+def add_to_entry(y, x):
+    y[0] += x
+
+
+def set_slice(y, x):
+    y[:1] = x
+
+
+def set_listed_entries(y, x):
+    y[[0, 1]] = x
+
+
+def set_slice_to_list(y, x):
+    y[:] = [1.0, x]
+
+
+def set_entry_in_a_loop(y, x):
+    for y[0] in (1.0, x):
+        pass
+
+
+def refusal(call):
+    """Return the texts of the error that a call ends with."""
+    with pytest.raises((TypeError, ValueError)) as caught:
+        call()
+    return f"{caught.value} {caught.value.__cause__}"
+
+
 @pytest.mark.parametrize("trace", [grad, lambda f: lambda x: jvp(f, x, 1.0)])
-def test_entry_of_a_plain_array_is_no_place_for_a_var(trace):
+@pytest.mark.parametrize(
+    "change",
+    [
+        set_entry,
+        set_one_of_two_entries,
+        add_to_entry,
+        set_slice,
+        set_listed_entries,
+        set_slice_to_list,
+        set_entry_in_a_loop,
+    ],
+)
+def test_entry_of_a_plain_array_is_no_place_for_a_var(trace, change):
     def fun(x):
         y = np.zeros(2)
-        y[0] = x
+        change(y, x)
         return y.sum()
 
-    with pytest.raises((TypeError, ValueError)) as caught:
-        trace(fun)(2.0)
-    assert LOST in f"{caught.value} {caught.value.__cause__}"
+    assert LOST in refusal(lambda: trace(fun)(2.0))
+
+
+def test_entry_is_refused_in_code_that_runs_often_or_under_a_debugger():
+    x, y = Var(2.0), np.zeros(2)
+    for _ in range(100):  # the interpreter rewrites what runs often
+        assert LOST in refusal(lambda: set_entry(y, x))
+    before = sys.gettrace()
+    sys.settrace(lambda *event: None)
+    try:
+        text = refusal(lambda: set_entry(y, x))
+    finally:
+        sys.settrace(before)
+    assert LOST in text
+    assert y.tolist() == [0, 0]
+
+
+def test_plain_number_may_be_taken_wherever_it_is_asked_for():
+    x, y = Var(2.0), np.zeros(2)
+    y[0] = float(x)
+    y[1] = x.value
+    assert y.tolist() == [2, 2]
+    assert [*map(float, [x])] == [2]
+    assert math.sin(x) == math.sin(2.0)
+    assert eval("float(x)", {"x": x}) == 2
 
 
 # NumPy functions work or say what to use
@@ -783,7 +854,7 @@ def outcome(fun, *args):
     """Return the value of a function, or the text of its error."""
     try:
         return fun(*args)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, IndexError) as error:
         return str(error)
 
 
@@ -797,6 +868,43 @@ def test_no_ufunc_gives_an_array_of_objects(ufunc):
             assert "calclib.autodiff" in y or "cannot take shapes () and ()" in y
         else:
             assert np.asarray(y).dtype != object
+
+
+def dispatched():
+    """Return all functions of NumPy that a Var can answer, by name."""
+    found = {}
+    for prefix, module in (("np", np), ("np.linalg", np.linalg), ("np.fft", np.fft)):
+        for name in sorted(module.__all__):
+            if hasattr(getattr(module, name, None), "_implementation") and "save" not in name:
+                found[f"{prefix}.{name}"] = getattr(module, name)
+    return found
+
+
+@pytest.mark.parametrize("name", dispatched())
+@pytest.mark.parametrize("x", [[0.5, 0.6], [[1.0, 2.0], [3.0, 5.0]]], ids=["vector", "matrix"])
+def test_numpy_function_follows_a_var_or_says_what_to_use(name, x):
+    function = dispatched()[name]
+    for more in range(3):
+        args = [Var(x)] * (1 + more)
+        y = outcome(function, *args)
+        if isinstance(y, Var):
+            assert close(y.value, function(*(a.value for a in args)))
+        elif isinstance(y, str):
+            wrong_call = "argument" in y or more  # too few or too many arguments
+            assert "calclib.autodiff" in y or "cannot take shapes" in y or wrong_call
+        else:
+            assert function.__name__ in ad._PLAIN
+            assert np.asarray(y).dtype != object
+
+
+@pytest.mark.parametrize(
+    "function",
+    [np.array, np.asarray, np.sum, np.mean, np.max, np.median, np.vstack, np.hstack, np.ravel],
+)
+@pytest.mark.parametrize("x", [0.5, [0.5, 0.6]])
+def test_list_of_vars_never_becomes_an_array_of_objects(function, x):
+    with pytest.raises(TypeError, match=r"calclib\.autodiff"):
+        function([Var(x), Var(x)])
 
 
 # Bad input
@@ -851,6 +959,7 @@ def vector(x):
             r"reshape cannot take shapes \(2,\).*into shape",
         ),
         (lambda: ad.stack([Var(X), 1.0]), ValueError, "cannot"),
+        (lambda: ad.concatenate([Var(1.0), 2.0]), ValueError, r"\(\) and \(\): .*use .*stack"),
         (lambda: Var(X)[2], IndexError, "out of bounds"),
         (
             lambda: grad(ad.sum)([1.0, np.nan]),

@@ -3,7 +3,9 @@
 Both run the same programs: random graphs of up to 50 operations, and networks.
 """
 
+import importlib.util
 import itertools
+from pathlib import Path
 
 import autograd
 import autograd.numpy as anp
@@ -211,3 +213,25 @@ def test_gradients_of_networks_agree(name, seed):
     for loss, expected in ((squares, squares_of_other), (cross_entropy, cross_entropy_of_other)):
         assert agree(ad.grad(loss)(theta), autograd.grad(expected)(theta))
         assert agree(ad.hvp(loss)(theta, v), autograd.hessian_vector_product(expected)(theta, v))
+
+
+def benchmark():
+    path = Path(__file__).parents[1] / "benchmarks" / "bench_autodiff.py"
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize(
+    ("row", "steps"),
+    [("mlp", ()), ("rosenbrock", ()), ("sgd", (50,)), ("adam", (2,)), ("scalars", ())],
+)
+def test_benchmark_compares_what_gives_the_same_gradient(row, steps, monkeypatch, capsys):
+    for name in ("OMP", "OPENBLAS", "MKL"):
+        monkeypatch.setenv(f"{name}_NUM_THREADS", "1")
+    monkeypatch.setenv("XLA_FLAGS", "")
+    module = benchmark()
+    monkeypatch.setattr(module, "medians", lambda contenders, **how: dict.fromkeys(contenders, 1))
+    getattr(module, row)(*steps)
+    assert capsys.readouterr().out.count("1.00") >= 2
