@@ -111,6 +111,19 @@ def positive(value, name):
     return array.item() if array.ndim == 0 else array
 
 
+def at_least_zero(value, name):
+    """Return a float, or an array, of 0 or above; an expression with symbols passes as it is."""
+    if is_symbolic(value):
+        return value
+    array = real(value, name)
+    if (array < 0).any():
+        raise ValueError(
+            f"{name} must be 0 or above, got {show(array[array < 0][0])}{_place(array < 0)}; "
+            f"write {name}=0.0 to switch it off"
+        )
+    return array.item() if array.ndim == 0 else array
+
+
 def fraction(value, name):
     """Return a float, or an array, in [0, 1); an expression with symbols passes as it is.
 
@@ -143,6 +156,15 @@ def choice(value, name, options):
         known = ", ".join(repr(option) for option in options)
         raise ValueError(f"{name} must be one of {known}, got {value!r}; choose one of these")
     return value
+
+
+def generator(rng):
+    """Return rng if it is a random generator."""
+    if not isinstance(rng, np.random.Generator):
+        raise TypeError(
+            f"rng must be a random generator, got {rng!r}; use rng=np.random.default_rng(0)"
+        )
+    return rng
 
 
 def evaluate(fun, x, name="fun"):
