@@ -270,3 +270,54 @@ def test_the_starter_says_not_yet_and_the_solution_says_ok(chapter, number):
         assert re.match(r"[\d.]+  not yet: .{5,}", said[0])
         said = [line for line in printed(solution).splitlines() if line.startswith(f"{number}  ")]
         assert said == [f"{number}  ok"]
+
+
+# --- the numbers of chapter 06 --------------------------------------------------------------------
+
+
+def said_in_chapter_06():
+    (chapter,) = (path for path in CHAPTERS if path.stem == "06_backpropagation")
+    return "".join(printed(cell) for cell in code_cells(stored(chapter)))
+
+
+def test_chapter_06_says_what_predicting_the_mean_scores():
+    targets = np.linspace(-1, 1, 100) ** 2
+    assert round(np.var(targets), 4) == 0.0925
+    assert "predicting the mean scores 0.0925\n" in said_in_chapter_06()
+
+
+def test_chapter_06_fits_the_parabola_as_well_as_promised():
+    """About 2e-3 for tanh and 4e-4 for ReLU: one run shown, and best, median, worst of nine."""
+    said = said_in_chapter_06()
+    tanh, relu = map(float, re.search(r"^ 1000 +(\S+) +(\S+)$", said, re.MULTILINE).groups())
+    assert tanh == pytest.approx(2e-3, rel=0.5)
+    assert relu == pytest.approx(4e-4, rel=0.5)
+    for name, low, high in (("tanh, xavier", 5e-4, 4e-3), ("relu, he", 1e-4, 8e-4)):
+        ends = re.search(rf"^{name} +(\S+) +(\S+) +(\S+)$", said, re.MULTILINE).groups()
+        best, median, worst = map(float, ends)
+        assert low < best < median < worst < high
+
+
+def test_chapter_06_compares_five_gradients_in_six_blocks():
+    said = said_in_chapter_06()
+    for block in ("W1", "b1", "W2", "b2", "W3", "b3"):
+        row = re.search(rf"^{block}  ((?: +\d\.\d{{9}}){{5}})$", said, re.MULTILINE)[1].split()
+        lengths = [float(number) for number in row]
+        assert max(lengths) - min(lengths) < 5e-9
+    assert said.count("all blocks within 1e-12: True\n") == 3
+    assert "central  all blocks within 1e-07: True\n" in said
+
+
+def test_chapter_06_starts_weights_as_xavier_and_he_say():
+    said = said_in_chapter_06()
+    assert "xavier  theory 0.0040" in said
+    assert "he      theory 0.0100" in said
+    tanh, relu = (float(x) for x in re.findall(r"^(?:tanh|relu): loss (\S+),", said, re.MULTILINE))
+    assert tanh == 0.0925
+    assert relu > 0.05
+
+
+def test_chapter_06_pays_about_three_forwards_for_a_gradient():
+    rows = re.findall(r"^ +\d+ +\d+ +\S+M +\S+M +(\S+) +\d+$", said_in_chapter_06(), re.MULTILINE)
+    assert len(rows) == 4
+    assert all(2.5 < float(ratio) < 3.5 for ratio in rows)

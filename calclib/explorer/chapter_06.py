@@ -138,31 +138,30 @@ PLACES = {"x": (0.7, 5.0), "h1": (5.0, 8.2), "h2": (5.0, 1.8), "out": (9.3, 5.0)
 EDGES = (("x", "h1"), ("x", "h2"), ("h1", "out"), ("h2", "out"))
 GRAPH_ALT = (
     "The graph of the network: the input x at the left, two hidden units, the output at the right. "
-    "On each line stand its weight and, in red, the slope of the loss in it; on each unit its "
-    "value and, in red, the slope δ of the loss before the activation, which is also that of the "
-    "bias."
+    "On each line stand its weight and, in orange, the slope of the loss in it. On each unit stand "
+    "its value and, in orange, the slope δ before the activation, which is also that of the bias."
 )
 
 
 def _graph_marks() -> tuple[Text, ...]:
-    """Write values in blue and slopes in red, beside the lines and units of the graph."""
+    """Write values in blue and slopes in orange, beside the lines and units of the graph."""
     lines = [
         ("w₁ = {w1:.1f}", "slope {d_w1:.3f}", 2.0, 7.65),
-        ("w₂ = {w2:.1f}", "slope {d_w2:.3f}", 2.0, 1.5),
+        ("w₂ = {w2:.1f}", "slope {d_w2:.3f}", 2.0, 1.8),
         ("v₁ = {v1:.1f}", "slope {d_v1:.3f}", 8.1, 7.65),
-        ("v₂ = {v2:.1f}", "slope {d_v2:.3f}", 8.1, 1.5),
+        ("v₂ = {v2:.1f}", "slope {d_v2:.3f}", 8.1, 1.8),
         ("h₁ = {h1:.3f}", "δ₁ = {d_b1:.3f}", 5.0, 9.35),
-        ("h₂ = {h2:.3f}", "δ₂ = {d_b2:.3f}", 5.0, 0.35),
-        ("out = {out:.3f}", "δ = {d_c:.3f}", 7.1, 4.7),
+        ("h₂ = {h2:.3f}", "δ₂ = {d_b2:.3f}", 5.0, 0.1),
+        ("out = {out:.3f}", "δ = {d_c:.3f}", 6.95, 4.65),
     ]
-    marks = [Text(0.7, 5.55, "x = {x:.1f}", "blue", "middle")]
+    marks = [Text(0.6, 5.5, "x = {x:.1f}", "blue", "middle")]
     for value, slope, x, y in lines:
         marks.append(Text(x, y + 0.33, value, "blue", "middle"))
         marks.append(Text(x, y - 0.37, slope, "vermillion", "middle"))
     return (
         *marks,
-        Text(3.7, 5.05, "target {y:.1f}", "black", "middle"),
-        Text(3.7, 4.35, "loss {loss:.4f}", "black", "middle"),
+        Text(3.55, 5.0, "target {y:.1f}", "black", "middle"),
+        Text(3.55, 4.3, "loss {loss:.4f}", "black", "middle"),
     )
 
 
@@ -172,8 +171,8 @@ def _draw_graph(ax):
         ax.plot([x0, x1], [y0, y1], color="#888888", lw=1.4)
     for x, y in PLACES.values():
         ax.plot(x, y, "o", ms=13, color=COLORS["sky"])
-    ax.set(xlim=(0, 10), ylim=(-0.6, 10.4), xticks=[], yticks=[])
-    ax.set(title="Values (blue) and slopes (red)")
+    ax.set(xlim=(-0.6, 10.4), ylim=(-0.8, 10.4), xticks=[], yticks=[])
+    ax.set(title="Values (blue) and slopes (orange)")
     ax.set_xlabel("hidden biases 0.1, slopes δ₁ and δ₂; output's bias 0, slope δ", fontsize=8.5)
     for side in ax.spines.values():
         side.set_visible(False)
