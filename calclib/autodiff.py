@@ -326,6 +326,8 @@ def _constant(a):
         a.setflags(write=False)
     if a.dtype.kind not in "biuf":
         raise TypeError(f"a Var meets real numbers and arrays of them, got {_text(a)} ({a.dtype})")
+    if a.dtype.kind == "f":
+        a = a.astype(float, copy=False)
     return a if a.ndim else a.item()
 
 
@@ -422,7 +424,8 @@ def backward(out):
     Notes
     -----
     Nothing is remembered between calls: the cotangents are in the dictionary and nowhere else, and
-    a second call gives the same ones.
+    a second call gives the same ones. What is not finite is carried on, so that `tape` shows where
+    it began; `grad` refuses it.
 
     References
     ----------

@@ -577,6 +577,13 @@ def test_backward_twice_gives_the_same_and_changes_nothing():
     assert first[out] == 1
 
 
+def test_backward_carries_on_what_is_not_finite_to_show_where_it_began():
+    x = Var(2.0, name="x")
+    out = x * x * np.inf
+    assert [row.value for row in tape(out)] == [2, 4, np.inf]
+    assert backward(out)[x] == np.inf
+
+
 def test_sum_over_all_uses_of_a_var():
     x = Var(3.0)
     assert backward(x + x + x * x)[x] == 8
@@ -1015,6 +1022,23 @@ def vector(x):
         ),
         (lambda: grad(lambda x: x**400)(1e3), ValueError, "at x=1000.0.*; move to a point"),
         (lambda: jvp(ad.sqrt, 0.0, 1.0), ValueError, "at x=0.0"),
+        (
+            lambda: grad(lambda w: ad.sum(w * np.array([1.0, np.nan])))([1, 2]),
+            ValueError,
+            r"fun is not finite at x=\[1\., 2\.\]: got nan",
+        ),
+        (
+            lambda: grad(lambda w: w * np.inf)(1.0),
+            ValueError,
+            "fun is not finite at x=1.0: got inf",
+        ),
+        (
+            lambda: grad(lambda x: ad.sum(ad.where(x > 0, ad.log(x), 0.0)))([1.0, 0.0]),
+            ValueError,
+            r"the gradient of fun is not finite at x=\[1\., 0\.\]: got nan",
+        ),
+        (lambda: grad(ad.sum)([[1, 2], [3]]), ValueError, "rows of unequal length"),
+        (lambda: grad(lambda z: z[[0, 7]].sum())([1, 2]), IndexError, "7 is out of bounds"),
     ],
 )
 def test_misuse_is_refused_with_the_way_out(call, error, message):
@@ -1024,12 +1048,37 @@ def test_misuse_is_refused_with_the_way_out(call, error, message):
 
 @pytest.mark.parametrize(
     "x",
-    [[1, 2], (1, 2), np.array([1, 2]), np.array([1, 2], "i1"), np.array([1, 2], "f4"), [True, 2]],
+    [
+        [1, 2],
+        (1, 2),
+        np.array([1, 2]),
+        np.array([1, 2], "i1"),
+        np.array([1, 2], "f4"),
+        np.array([1, 2], object),
+        [True, 2],
+    ],
 )
 def test_integers_booleans_and_lists_are_promoted(x):
     g = grad(lambda p: ad.sum(p**2 / 4))(x)
     assert g.dtype == float
     assert g.tolist() == [0.5, 1]
+
+
+def test_booleans_are_promoted():
+    assert grad(lambda p: ad.sum(p**2))(np.array([True, False])).tolist() == [2, 0]
+    assert grad(lambda p: p**2)(True) == 2
+
+
+@pytest.mark.parametrize("kind", ["?", "u1", "i1", "i8", "f2", "f4"])
+def test_constants_of_any_kind_count_as_numbers(kind):
+    x, c = np.array([0.3, 0.6]), np.array([1, 100]).astype(kind)
+    same = c.astype(float)
+
+    def fun(x, c):
+        return ad.sum((c - x) * (x * c) / (x + c) + c**x + x**c + ad.maximum(x, c) + (c @ x))
+
+    assert close(grad(lambda x: fun(x, c))(x), grad(lambda x: fun(x, same))(x))
+    assert close(hessian(lambda x: fun(x, c))(x), hessian(lambda x: fun(x, same))(x))
 
 
 @pytest.mark.parametrize("x", [2, np.array(2), np.float64(2), np.int64(2), np.float32(2), 2.0])
