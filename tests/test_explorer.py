@@ -8,11 +8,13 @@ from html.parser import HTMLParser
 import matplotlib as mpl
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
-from calclib import autodiff, explorer, numerical
+from calclib import autodiff, curvature, descent, explorer, nn, numerical
 from calclib.descent import gradient_descent
 from calclib.explorer import Explorer, Panel, Path, Points, Scene, Slider, backdrop, page, switch
 from calclib.explorer.words import fill, number
+from calclib.optimizers import sgd
 from calclib.problems import bowl, plateau, two_wells, valley
 from calclib.tracing import Let, Program
 
@@ -417,7 +419,7 @@ def test_the_stepper_has_the_values_and_adjoints_of_the_tape(k):
 def test_the_stepper_has_the_tangents_of_forward_mode(k):
     names, fun = GRAPHS[k]
     for which, name in enumerate(names):
-        for point, q in stepped(k, mode=1.0, which=float(which)):
+        for point, q in stepped(k, mode=1.0 + which):
             along = [float(each == name) for each in names]
             _, tangent = autodiff.jvp(lambda p: fun(*p), list(point.values()), along)
             assert q[f"found_{name}"] == pytest.approx(tangent, abs=1e-12)
@@ -439,7 +441,7 @@ def test_the_stepper_counts_the_links_of_the_tape(k):
 
     assert dots(q, "back") == links(names)
     for which, name in enumerate(names):
-        (_, q), *_ = stepped(k, mode=1.0, which=float(which))
+        (_, q), *_ = stepped(k, mode=1.0 + which)
         assert dots(q, "run") == links([name])
     made = sum(name.startswith("has_") and name.count("_") == 1 for name in q)
     traced = autodiff.cost(lambda p: fun(*p))(list(point.values()))
@@ -458,11 +460,16 @@ def test_an_overwritten_adjoint_is_wrong_by_the_piece_that_came_first(k, name):
         assert q["off_back"] == pytest.approx(abs(lost), abs=1e-12)
 
 
-def test_overwriting_does_no_harm_where_no_paths_meet():
-    for switches in ({}, {"mode": 1.0}):
-        for point, q in stepped(0, broken=1.0, **switches):
-            right = scene_of("tape-stepper").quantities(step=9.0, **switches, **point)
-            assert [q[f"found_{n}"] for n in "wxb"] == [right[f"found_{n}"] for n in "wxb"]
+def test_only_a_graph_where_paths_meet_can_be_broken():
+    for k in GRAPHS:
+        switches = [slider.name for slider in scene_of("tape-stepper", k).sliders if slider.words]
+        assert switches == (["mode", "broken"] if k else ["mode"])
+
+
+def test_an_overwritten_tangent_is_wrong_by_the_piece_that_came_first():
+    for point, q in stepped(1, broken=1.0, mode=1.0):
+        assert q["found_x"] == pytest.approx(np.cos(point["x"]))
+        assert q["off_dot"] == pytest.approx(abs(point["y"]))
 
 
 @every_graph
@@ -478,6 +485,195 @@ def test_nothing_stands_in_a_box_before_its_step(k):
         tangent = any(name.startswith("has_dot_") for name in shown[-1])
         assert (adjoint, tangent) == (mode == 0, mode == 1)
     assert not any(name.startswith("has_bar_") for name in shown[0])
+
+
+@pytest.mark.parametrize(("kappa", "angle", "rate"), [(10.0, 30.0, 1.5), (100.0, 0.0, 2.2)])
+def test_the_eigen_bars_are_the_errors_of_gradient_descent_along_the_eigenvectors(
+    kappa, angle, rate
+):
+    q = scene_of("eigen-bars").quantities(kappa=kappa, angle=angle, rate=rate, step=7)
+    turned = bowl((0.5, 0.5 / kappa), np.radians(angle))
+    point = curvature.classify(turned.hess([0.0, 0.0]))
+    assert point.condition_number == pytest.approx(kappa)
+    run = gradient_descent(
+        turned.fun, [q["x0"], q["y0"]], grad=turned.grad, learning_rate=rate, max_steps=7, tol=0.0
+    )
+    np.testing.assert_allclose(np.transpose([q["x"], q["y"]]), run.path, rtol=1e-9, atol=1e-12)
+    shares = np.abs(point.eigenvectors.T @ run.x) / np.abs(point.eigenvectors.T @ run.path[0])
+    assert shares[1] == pytest.approx(abs(q["along_steep"]))
+    assert shares[0] == pytest.approx(abs(q["along_gentle"]))
+    for k in range(5):
+        heights = turned.fun(np.array([q[f"ring_x{k}"], q[f"ring_y{k}"]]))
+        np.testing.assert_allclose(heights, heights[0], rtol=1e-9)
+
+
+def test_turning_the_bowl_changes_no_eigen_bar():
+    scene = scene_of("eigen-bars")
+    for angle in scene.sliders[1].values():
+        q, straight = scene.quantities(angle=angle), scene.quantities(angle=0.0)
+        assert q["along_steep"] == straight["along_steep"]
+        assert q["along_gentle"] == straight["along_gentle"]
+
+
+def test_the_eigen_bars_grow_exactly_above_two_over_the_largest_curvature():
+    scene = scene_of("eigen-bars")
+    for rate in scene.sliders[2].values():
+        q = scene.quantities(rate=rate, step=40)
+        assert (abs(q["along_steep"]) > 1.001) == ("grows" in scene.sentence(q)), rate
+
+
+@pytest.mark.parametrize("start", [-5.0, 0.4, 2.6, 4.8])
+def test_newton_on_the_two_wells_takes_the_steps_of_newton(start):
+    wells = two_wells()
+    q = scene_of("newton-beside-descent", 0).quantities(x0=start, step=6)
+    steps = q["made"]
+    run = descent.newton(
+        wells.fun, start, grad=wells.grad, hess=wells.hess, max_steps=steps, tol=1e-300
+    )
+    np.testing.assert_allclose(q["x"], np.ravel(run.path)[: steps + 1], rtol=1e-9)
+    slow = gradient_descent(wells.fun, start, grad=wells.grad, learning_rate=0.05)
+    assert q["down_x_last"] == pytest.approx(float(slow.x), abs=1e-4)
+    model = curvature.quadratic_model(wells.fun, q["x_last"], grad=wells.grad, hess=wells.hess)
+    np.testing.assert_allclose(q["belief"], model(np.array(q["t"])), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("start", [(-1.2, 1.0), (-1.0, 1.0), (2.0, -1.0)])
+def test_newton_in_the_valley_takes_the_steps_of_newton(start):
+    problem = valley()
+    scene = scene_of("newton-beside-descent", 1)
+    for steps in (1, 3):
+        q = scene.quantities(x0=start[0], y0=start[1], step=steps)
+        run = descent.newton(
+            problem.fun, start, grad=problem.grad, hess=problem.hess, max_steps=steps, tol=1e-300
+        )
+        assert (q["x_last"], q["y_last"]) == pytest.approx(tuple(run.x), rel=1e-6)
+        assert q["peak_last"] == pytest.approx(run.values.max(), rel=1e-6)
+    slow = gradient_descent(
+        problem.fun, start, grad=problem.grad, learning_rate=5e-4, max_steps=400, tol=1e-6
+    )
+    assert q["down_value"] == pytest.approx(slow.fun, rel=1e-9)
+
+
+def test_descent_leaves_the_saddle_and_newton_lands_on_it_from_every_start():
+    scene = scene_of("newton-beside-descent", 2)
+    for values in positions(scene):
+        q = scene.quantities(**values)
+        assert (q["newton_x"], q["newton_y"]) == pytest.approx((0, 0), abs=1e-12)
+        said = scene.sentence(q)
+        if q["step"] == 80 and not q["there"]:
+            assert "leaving" in said or q["out0"] < 0.1
+        far = np.hypot(q["x_last"], q["y_last"]) >= np.hypot(q["x0"], q["y0"])
+        if q["step"] > 0 and not q["there"]:
+            assert far == ("leaving" in said)
+
+
+# Corners, all zero, both units alike, and three places between: w1, w2, v1, v2, x, y.
+HANDS = [
+    (0.5, -1.0, 1.2, 0.4, 1.5, 1.0),
+    (2.0, 2.0, 2.0, -2.0, 2.0, -2.0),
+    (-2.0, 2.0, -2.0, -2.0, -2.0, 2.0),
+    (0.7, 0.7, -1.1, -1.1, 0.9, 0.3),
+    (0.0, 0.0, 0.0, 0.0, 0.0, 0.0),
+    (1.3, -0.2, 0.6, 1.9, -1.4, 0.8),
+]
+
+
+def network(values):
+    """Give the quantities of the network, its parameters, its loss and its gradient by autodiff."""
+    names = ("w1", "w2", "v1", "v2", "x", "y")
+    q = scene_of("network-under-your-hands").quantities(**dict(zip(names, values, strict=True)))
+    w1, w2, v1, v2, x, y = values
+
+    def loss(theta):
+        hidden = autodiff.tanh(theta[0:2] * x + theta[2:4])
+        return (theta[4:6] @ hidden + theta[6] - y) ** 2
+
+    theta = np.array([w1, w2, 0.1, 0.1, v1, v2, 0.0])
+    return q, theta, loss, autodiff.grad(loss)(theta)
+
+
+@pytest.mark.parametrize("values", HANDS)
+def test_the_network_shows_the_slopes_of_autodiff(values):
+    q, theta, loss, g = network(values)
+    shown = [q[f"d_{name}"] for name in ("w1", "w2", "b1", "b2", "v1", "v2", "c")]
+    np.testing.assert_allclose(shown, g, rtol=1e-12, atol=1e-14)
+    assert q["loss"] == pytest.approx(loss(theta), rel=1e-12, abs=1e-14)
+
+
+@pytest.mark.parametrize("values", HANDS)
+def test_the_network_steps_against_its_whole_gradient(values):
+    q, theta, loss, g = network(values)
+    assert q["after"] == pytest.approx(loss(theta - 0.1 * g), rel=1e-11, abs=1e-14)
+    assert q["promised"] == pytest.approx(loss(theta) - 0.1 * g @ g, rel=1e-12, abs=1e-14)
+    if q["misses"]:
+        ahead = [loss(theta - rate * g) / loss(theta) for rate in q["rate"]]
+        line = [1 - rate * g @ g / loss(theta) for rate in q["rate"]]
+        np.testing.assert_allclose(q["left"], ahead, rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(q["line"], line, rtol=1e-11, atol=1e-12)
+
+
+def test_two_units_alike_stay_alike_and_closed_ways_out_let_no_slope_through():
+    alike, *_ = network(HANDS[3])
+    assert alike["alike"]
+    assert alike["d_w1"] == alike["d_w2"]
+    assert alike["d_v1"] == alike["d_v2"]
+    closed, *_ = network((1.0, -0.5, 0.0, 0.0, 1.5, 1.0))
+    assert closed["closed"]
+    assert [closed[name] for name in ("d_w1", "d_w2", "d_b1", "d_b2")] == [0, 0, 0, 0]
+    assert closed["d_v1"] != 0
+
+
+RUNS = {"tanh": ("xavier", 0), "relu": ("he", 3), "alike": (None, None)}
+
+
+@pytest.mark.parametrize(("k", "kind"), list(enumerate(RUNS)))
+def test_the_training_run_is_one_of_nn_train(k, kind):
+    scheme, seed = RUNS[kind]
+    activation = "tanh" if kind == "alike" else kind
+    if kind == "alike":
+        start = [nn.Layer(np.full((a, b), 0.5 / a), np.zeros(b)) for a, b in [(1, 16), (16, 16)]]
+        start.append(nn.Layer(np.full((16, 1), 0.5 / 16), np.zeros(1)))
+    else:
+        start = nn.init_params((1, 16, 16, 1), rng=np.random.default_rng(seed), scheme=scheme)
+
+    def loss(params, X, y):
+        return nn.mse(nn.forward(params, X, activation=activation), y)
+
+    X = np.linspace(-1, 1, 100)[:, None]
+    kept = {}
+    run = nn.train(
+        start,
+        loss,
+        (X, X**2),
+        sgd(0.1),
+        epochs=1000,
+        callback=lambda epoch, params, value: kept.update({epoch: params}),
+    )
+    scene = scene_of("training-run", k)
+    grid = np.linspace(-1, 1, 41)[:, None]
+    for epoch in scene.sliders[0].values():
+        q = scene.quantities(epoch=epoch)
+        assert q["done"] == round(epoch)
+        assert q["loss"] == pytest.approx(run.losses[round(epoch)], rel=1e-4)
+        curve = nn.forward(kept[round(epoch)], grid, activation=activation)[:, 0]
+        np.testing.assert_allclose(q["curve"], curve, atol=6e-4)
+
+
+def test_a_start_with_all_units_alike_learns_the_mean_and_no_more():
+    ends = [scene_of("training-run", k).quantities(epoch=1000.0)["loss"] for k in range(3)]
+    assert ends[0] == pytest.approx(0.0018, abs=1e-4)
+    assert ends[1] == pytest.approx(0.00034, abs=1e-5)
+    assert ends[2] == pytest.approx(0.0925, abs=1e-4)
+
+
+def test_the_run_is_compared_with_the_mean_as_the_sentence_says():
+    for k in range(3):
+        scene = scene_of("training-run", k)
+        for epoch in scene.sliders[0].values():
+            q = scene.quantities(epoch=epoch)
+            said = scene.sentence(q)
+            assert ("worse than" in said) == (q["loss"] > 1.01 * 0.0924889)
+            assert ("close to the points" in said) == (q["loss"] < 0.05 * 0.0924889)
 
 
 def test_marks_and_backdrop_share_one_coordinate_system():
@@ -499,3 +695,36 @@ def test_a_slider_reaches_both_ends():
     rates = Slider("r", "r", 10**-2.5, 10**-0.7, 0.09, step=0.01, log=True).values()
     assert len(rates) == 181
     assert rates[-1] == pytest.approx(10**-0.7)
+
+
+@every_scene
+def test_every_slider_can_return_to_where_it_stands_at_first(shown, scene):
+    for slider in scene.sliders:
+        places = np.array(slider.values())
+        nearest = places[np.abs(places - slider.value).argmin()]
+        assert nearest == pytest.approx(slider.value, rel=1e-9, abs=1e-12), slider.name
+
+
+@pytest.mark.parametrize("scene", DIALS, ids=lambda scene: scene.title)
+def test_the_dial_can_be_set_to_two_over_the_curvature(scene):
+    places = np.array(scene.sliders[-1].values())
+    limit = scene.quantities()["limit"]
+    assert places[np.abs(places - limit).argmin()] == pytest.approx(limit, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("k", "problem"),
+    list(enumerate([bowl((1.0,)), two_wells(), plateau(), bowl(), valley()])),
+    ids=lambda value: str(value),
+)
+def test_the_zones_of_the_dial_end_at_one_and_two_over_the_curvature(k, problem):
+    scene = scene_of("learning-rate-dial", k)
+    ax = Figure().add_subplot()
+    scene.panels[-1].draw(ax)
+    steepest = np.linalg.eigvalsh(problem.hess(problem.minimizers[:, 0]))[-1]
+    spans = [(zone.get_x(), zone.get_x() + zone.get_width()) for zone in ax.patches]
+    low, high = scene.sliders[-1].low, scene.sliders[-1].high
+    ends = [low, 1 / steepest, 2 / steepest, high]
+    np.testing.assert_allclose(spans, list(itertools.pairwise(ends)), rtol=1e-9)
+    assert ax.get_xlim() == pytest.approx((low, high))
+    assert ax.get_xticks() == pytest.approx([low, 2 / steepest])

@@ -77,7 +77,7 @@ def tape_stepper() -> Explorer:
     -------
     Explorer
         Three graphs: a neuron with its loss, a variable with two paths, a weight used twice.
-        Sliders: the step, the inputs, switches for the mode and for breaking it.
+        Sliders: the step, the mode, the inputs, and where paths meet a switch that breaks it.
 
     Examples
     --------
@@ -449,11 +449,6 @@ def _sentences(g: _Sweeps, vanishes: bool) -> tuple[list[Let], list[tuple[str, s
             )
         say("say_end", f"{hand} and is added to the first, {old}." + done, at(g.last))
     if not shared:
-        say(
-            "say_harmless",
-            "Overwriting does no harm here: each value is used once, so no two pieces meet." + done,
-            lambda step, mode, broken: (mode < 0.5) & (broken > 0.5) & (step > g.last - 0.5),
-        )
         say("say_end", _handed(g, g.made[0]) + done, at(g.last))
 
     # forward
@@ -466,6 +461,18 @@ def _sentences(g: _Sweeps, vanishes: bool) -> tuple[list[Let], list[tuple[str, s
     for node in g.made[:-1]:
         seeds = [k for k, seed in enumerate(g.inputs) if node.name in g.depends(seed)]
         here = f"{node.label} is {{{node.name}:.3f}}"
+        met = [k for k in seeds if len(g.carried(node, g.inputs[k])) > 1]
+        if met and any(len(g.uses[name]) > 1 for name in g.inputs):
+            say(
+                f"say_over_{node.name}",
+                f"Two pieces meet at {node.label}, and the second overwrites the first. The "
+                f"tangent is said to be {{dot_{node.name}:.3f}}.",
+                lambda step, which, broken, k=g.visit[node.name], ks=met: (
+                    (abs(step - k) < 0.5)
+                    & (broken > 0.5)
+                    & (_pick(dict.fromkeys(ks, 1), which, 0) > 0.5)
+                ),
+            )
         say(
             f"say_dot_{node.name}",
             f"Value and tangent together: {here}, and its tangent is {{dot_{node.name}:.3f}}.",
@@ -531,12 +538,18 @@ def _scene(title, nodes, reach, inputs, vanishes=False) -> Scene:
     g = _Sweeps(nodes)
     names = list(inputs)
     lets, says = _sentences(g, vanishes)
-    program = Program(("step", "mode", "which", "broken", *names), *_quantities(g), *lets)
+    meet = any(len(g.uses[name]) > 1 for name in g.inputs)
+    switches = [switch("mode", "Mode", "reverse", *(f"forward along {name}" for name in names))]
+    if meet:
+        switches.append(switch("broken", "Where paths meet", "add (+=)", "overwrite (=)"))
+    quantities = [Let("which", lambda mode: mode - 1)]  # the input of a run forward: 0, 1, ...
+    quantities += [] if meet else [Let("broken", lambda step: 0)]
+    program = Program(
+        ("step", *(each.name for each in switches), *names), *quantities, *_quantities(g), *lets
+    )
     sliders = (
-        Slider("step", "Step", 0.0, float(g.last), float(g.last - 1), step=1.0, form=".0f"),
-        switch("mode", "Mode", "reverse", "forward"),
-        switch("which", "Forward along", *names),
-        switch("broken", "Where paths meet", "add (+=)", "overwrite (=)"),
+        Slider("step", "Step", 0.0, float(g.last), float(g.last), step=1.0, form=".0f"),
+        *switches,
         *(Slider(name, name, *span, step=0.1, form=".1f") for name, span in inputs.items()),
     )  # fmt: skip
     columns = ((_graph_panel(title, g),), (_slopes_panel(g, reach), _products_panel(g)))
