@@ -1,11 +1,14 @@
 """Explorers in a real browser: the JavaScript they carry equals the Python it came from."""
 
 import itertools
+import re
 
 import numpy as np
 import pytest
 
 from calclib import explorer, tracing
+from calclib.explorer import page as markup
+from calclib.explorer.scene import Arrow, Bars, Handle, Path, Points, Text
 from calclib.explorer.words import number
 from calclib.problems import two_wells
 from calclib.tracing import Let, Orbit, Program, Sweep
@@ -66,6 +69,121 @@ def test_the_pages_javascript_equals_the_python_it_came_from(page, shown, k):
         for name in want:
             assert differs(got[name], want[name]) < 1e-9, (name, values)
         assert said == scene.sentence(want), values
+
+
+# --- where the marks stand ----------------------------------------------------------------------
+
+
+def numbers(position, quantities):
+    """Give the numbers of a position: of a quantity, of a number, or of several of them."""
+    if isinstance(position, tuple):
+        return np.concatenate([numbers(part, quantities) for part in position])
+    named = isinstance(position, str)
+    return np.atleast_1d(np.array(quantities[position] if named else position, dtype=float))
+
+
+def on_axis(axis, values):
+    """Map data to points of the picture, on one axis; far outside is 9999 points away."""
+    scale, low, high, start, end = axis
+    bend = np.log10 if scale == "log" else np.asarray
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = (bend(values) - bend(low)) / (bend(high) - bend(low))
+        return np.clip(start + share * (end - start), -9999, 9999)
+
+
+def where(axes, x, y):
+    """Map data to points of the picture, shape (k, 2); what has no logarithm is left out."""
+    k = min(len(x), len(y))
+    placed = np.transpose([on_axis(axes["x"], x[:k]), on_axis(axes["y"], y[:k])])
+    return placed[~np.isnan(placed).any(axis=1)]
+
+
+def expected(mark, axes, q):
+    """Give the points that a mark must show, for each of its elements with their offsets."""
+    x, y = numbers(mark.x, q), numbers(mark.y, q)
+    at = where(axes, x, y)
+    if isinstance(mark, Path):
+        return [at, at - [2.2, 0]] if mark.dots else [at]
+    if isinstance(mark, Points):
+        return [at - [mark.size, 0]]
+    if isinstance(mark, Bars):
+        base = np.broadcast_to(numbers(mark.base, q), x.shape)
+        feet = where(axes, x, base)
+        return [np.stack([feet, at], axis=1).reshape(-1, 2)]
+    if isinstance(mark, Arrow):
+        tip = where(axes, x + numbers(mark.dx, q), y + numbers(mark.dy, q))
+        return [at, tip]
+    if isinstance(mark, Text):
+        shift = {"start": 7, "middle": 0, "end": -7}[mark.anchor]
+        return [at[:1] + np.array([shift, -7])]
+    return [at]
+
+
+def drawn(element):
+    """Give the points of an element: the corners of a path, or the place of words or a handle."""
+    if element["kind"] == "path":
+        found = re.findall(r"[ML](-?[\d.]+) (-?[\d.]+)", element["d"])
+    else:
+        found = [element["at"]] if element["says"] else []
+    return np.array(found, dtype=float).reshape(-1, 2)
+
+
+SHOWN = """([name, k, inputs]) => {
+  const figure = document.querySelector(`figure.explorer[data-name="${name}"]`);
+  const root = figure.querySelectorAll(".explorer-scene")[k];
+  const tell = (each) => each.tagName === "text"
+    ? {kind: "text", at: [each.getAttribute("x"), each.getAttribute("y")], says: each.textContent}
+    : {kind: "path", d: each.getAttribute("d") ?? ""};
+  const grip = (each) => ({
+    kind: "handle", at: each.getAttribute("transform").match(/-?[\\d.]+/g), says: "grip",
+  });
+  return inputs.map((values) => {
+    figure.explorer[k].set(values);
+    const panels = [...root.querySelectorAll("svg.explorer-panel")].map((svg) => ({
+      marks: [...svg.querySelectorAll(".marks > g")].map((own) => ({
+        hidden: own.getAttribute("visibility") === "hidden",
+        parts: [...own.children].map(tell),
+      })),
+      handles: [...svg.querySelectorAll(".handles > g")].map(grip),
+    }));
+    return [figure.explorer[k].compute(values), panels];
+  });
+}"""
+
+
+@pytest.mark.parametrize(("shown", "k"), SCENES, ids=[f"{e.name} {k}" for e, k in SCENES])
+def test_every_mark_stands_where_the_axes_put_its_numbers(page, shown, k):
+    scene = shown.scenes[k]
+    _, specs = markup.panels(shown.name, shown.scenes)
+    inputs = list(grid(scene))
+    inputs = [
+        {each.name: each.value for each in scene.sliders},
+        *inputs[:: max(1, len(inputs) // 7)],
+    ]
+    compared = 0
+    for values, (q, panels) in zip(
+        inputs, page.evaluate(SHOWN, [shown.name, k, inputs]), strict=True
+    ):
+        for panel, spec, got in zip(scene.panels, specs[k]["panels"], panels, strict=True):
+            marks, handles = iter(got["marks"]), iter(got["handles"])
+            for mark in panel.marks:
+                if isinstance(mark, Handle):
+                    parts = [next(handles)]
+                else:
+                    one = next(marks)
+                    assert one["hidden"] == bool(mark.show and not q[mark.show]), (mark, values)
+                    if one["hidden"]:
+                        continue
+                    parts = one["parts"]
+                for part, want in zip(parts, expected(mark, spec["axes"], q), strict=True):
+                    points = drawn(part)
+                    if isinstance(mark, Arrow):  # the shaft ends at the neck, the head at the wings
+                        points = points[:1]
+                    assert points.shape == want.shape, (mark, values)
+                    assert np.abs(points - want).max(initial=0) <= 0.02, (mark, values)
+                    compared += len(want)
+            assert [*marks, *handles] == []
+    assert compared >= len(inputs)
 
 
 def test_rounding_noise_is_the_same_to_the_last_bit(page):
