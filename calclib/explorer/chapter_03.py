@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from calclib.explorer.scene import Handle, Panel, Path, Points, Scene, Slider
@@ -78,12 +80,12 @@ def _on_a_line(title, problem: Problem, start, rates, rate, says, mark="2/λ") -
         f"The graph of {title}, the points of the descent joined by a line, and the start point.",
         4.0,
     )
-    rates, span = (10.0 ** rates[0], 10.0 ** rates[1]), problem.domain[0]
+    dial = _dial(*rates, rate, 2 / curvature)
     sliders = (
-        Slider("x0", "Start x₀", *span, start, step=0.1, form=".1f"),
-        Slider("rate", "Learning rate", *rates, rate, step=0.01, log=True, form="g"),
+        Slider("x0", "Start x₀", *problem.domain[0], start, step=0.1, form=".1f"),
+        dial,
     )
-    return Scene(title, sliders, program, ((graph,), _gauges(rates, curvature, mark=mark)), says)
+    return Scene(title, sliders, program, ((graph,), _gauges(dial, curvature, mark=mark)), says)
 
 
 def _on_a_map(title, problem: Problem, start, rates, rate, says, steps=50) -> Scene:
@@ -134,13 +136,25 @@ def _on_a_map(title, problem: Problem, start, rates, rate, says, steps=50) -> Sc
         "joined by a line, and the start point.",
         4.0,
     )
-    rates, (span_x, span_y) = (10.0 ** rates[0], 10.0 ** rates[1]), problem.domain
+    dial, (span_x, span_y) = _dial(*rates, rate, 2 / curvature), problem.domain
     sliders = (
         Slider("x0", "Start x₀", *span_x, start[0], step=0.1, form=".1f"),
         Slider("y0", "Start y₀", *span_y, start[1], step=0.1, form=".1f"),
-        Slider("rate", "Learning rate", *rates, rate, step=0.01, log=True, form="g"),
+        dial,
     )
-    return Scene(title, sliders, program, ((level_curves,), _gauges(rates, curvature, steps)), says)
+    return Scene(title, sliders, program, ((level_curves,), _gauges(dial, curvature, steps)), says)
+
+
+def _dial(low, high, rate, limit) -> Slider:
+    """Make the slider of the rate, from about 10^low to 10^high.
+
+    A position is about 0.01 decades from the next, such that the rate at first and 2/λ are both
+    positions, and so are the ends.
+    """
+    decades = math.log10(limit / rate)
+    step = decades / round(decades / 0.01)
+    ends = (rate * 10 ** (step * round((e - math.log10(rate)) / step)) for e in (low, high))
+    return Slider("rate", "Learning rate", *ends, rate, step=step, log=True, form="g")
 
 
 def _count(rises, height, before):
@@ -243,7 +257,7 @@ VALLEY = (
 # --- backdrops --------------------------------------------------------------------------------
 
 
-def _gauges(rates, curvature, steps=50, mark="2/λ") -> tuple[Panel, Panel]:
+def _gauges(slider, curvature, steps=50, mark="2/λ") -> tuple[Panel, Panel]:
     """Loss on a log axis, and the dial with 2/λ marked: the right column of every scene."""
     losses = Panel(
         lambda ax: _draw_losses(ax, steps),
@@ -252,7 +266,7 @@ def _gauges(rates, curvature, steps=50, mark="2/λ") -> tuple[Panel, Panel]:
         2.6,
     )
     dial = Panel(
-        lambda ax: _draw_dial(ax, rates, curvature, mark),
+        lambda ax: _draw_dial(ax, (slider.low, slider.high), curvature, mark),
         (
             Path(("rate", "rate"), (0.0, 1.0), "black", 2.5),
             Handle("rate", 0.5, "Learning rate on the dial"),
