@@ -530,7 +530,9 @@ def test_newton_on_the_two_wells_takes_the_steps_of_newton(start):
     run = descent.newton(
         wells.fun, start, grad=wells.grad, hess=wells.hess, max_steps=steps, tol=1e-300
     )
-    np.testing.assert_allclose(q["x"], np.ravel(run.path)[: steps + 1], rtol=1e-9)
+    path = np.ravel(run.path)  # shorter where the slope is zero to the last bit
+    np.testing.assert_allclose(q["x"][: len(path)], path, rtol=1e-9)
+    assert q["x_last"] == pytest.approx(path[-1])
     slow = gradient_descent(wells.fun, start, grad=wells.grad, learning_rate=0.05)
     assert q["down_x_last"] == pytest.approx(float(slow.x), abs=1e-4)
     model = curvature.quadratic_model(wells.fun, q["x_last"], grad=wells.grad, hess=wells.hess)

@@ -16,6 +16,9 @@ from calclib.problems import Problem, bowl, saddle, two_wells, valley
 from calclib.tracing import Let, Orbit, Program, Sweep, cos, sin, sqrt, where
 
 TOLERANCE = 1e-6  # gradient norm at which a point counts as critical
+FLOOR = (
+    1e-10  # what is drawn of a smaller slope: a point just below the log axis, not rounding noise
+)
 
 # --- a turned bowl: curvature 1 along the steep eigenvector, `gentle` along the other ------------
 
@@ -280,26 +283,27 @@ def _wells() -> Scene:
     def newton(x, least, j):
         to = x + newton_step(problem, (x,))[0]
         bend = abs(problem.hess(x))
-        return (to, problem.fun(to), where(bend < least, bend, least), j + 1)
+        steepness = _above(FLOOR, abs(problem.grad(to)))
+        return (to, problem.fun(to), steepness, where(bend < least, bend, least), j + 1)
 
-    def descend(down_x):
+    def descend(down_x, k):
         to = down_x + _downhill(down_x, problem.grad(down_x), rate)
-        return (to, problem.fun(to))
+        return (to, problem.fun(to), _above(FLOOR, abs(problem.grad(to))), k + 1)
 
     program = Program(
         ("x0", "step"),
         Let("y0", lambda x0: problem.fun(x0)),
         Orbit(
-            ("x", "value", "least", "j"),
-            lambda x0, y0: (x0, y0, abs(problem.hess(x0)), 0),
+            ("x", "value", "steepness", "least", "j"),
+            lambda x0, y0: (x0, y0, _above(FLOOR, abs(problem.grad(x0))), abs(problem.hess(x0)), 0),
             newton,
             steps=6,
             count="made",
             until=lambda x, j, step: (j >= step) | (abs(x) > high),
         ),
         Orbit(
-            ("down_x", "down_value"),
-            lambda x0, y0: (x0, y0),
+            ("down_x", "down_value", "down_steepness", "k"),
+            lambda x0, y0: (x0, y0, _above(FLOOR, abs(problem.grad(x0))), 0),
             descend,
             steps=60,
             until=lambda down_x: abs(problem.grad(down_x)) < TOLERANCE,
@@ -366,7 +370,9 @@ def _wells() -> Scene:
         Slider("x0", "Start x₀", low, high, 2.6, step=0.1, form=".1f"),
         Slider("step", "Newton steps", 0.0, 6.0, 3.0, step=1.0, form=".0f"),
     )
-    return Scene("Two wells x² + 10 sin x", sliders, program, ((graph,),), says)
+    return Scene(
+        "Two wells x² + 10 sin x", sliders, program, ((graph,), (_steepness("slope"),)), says
+    )
 
 
 def _draw_wells(ax, problem):
@@ -379,40 +385,43 @@ def _draw_wells(ax, problem):
 def _valley() -> Scene:
     problem, rate = valley(), 5e-4
 
-    def newton(x, y, value, peak, j):
+    def newton(x, y, peak, j):
         move_x, move_y = newton_step(problem, (x, y))
-        height = problem.fun((x + move_x, y + move_y))
-        return (x + move_x, y + move_y, height, where(height > peak, height, peak), j + 1)
+        to = (x + move_x, y + move_y)
+        height = problem.fun(to)
+        steepness = _above(FLOOR, sqrt(_squared(problem.grad(to))))
+        return (*to, height, where(height > peak, height, peak), steepness, j + 1)
 
-    def descend(down_x, down_y):
+    def descend(down_x, down_y, k):
         slope_x, slope_y = problem.grad((down_x, down_y))
-        return (
+        to = (
             down_x + _downhill(down_x, slope_x, rate),
             down_y + _downhill(down_y, slope_y, rate),
         )
+        return (*to, _above(FLOOR, sqrt(_squared(problem.grad(to)))), k + 1)
 
     program = Program(
         ("x0", "y0", "step"),
         Let("value0", lambda x0, y0: problem.fun((x0, y0))),
+        Let("gradient0", lambda x0, y0: _above(FLOOR, sqrt(_squared(problem.grad((x0, y0)))))),
         Orbit(
-            ("x", "y", "value", "peak", "j"),
-            lambda x0, y0, value0: (x0, y0, value0, value0, 0),
+            ("x", "y", "value", "peak", "steepness", "j"),
+            lambda x0, y0, value0, gradient0: (x0, y0, value0, value0, gradient0, 0),
             newton,
             steps=8,
             count="made",
             until=lambda j, step: j >= step,
         ),
         Orbit(
-            ("down_x", "down_y"),
-            lambda x0, y0: (x0, y0),
+            ("down_x", "down_y", "down_steepness", "k"),
+            lambda x0, y0, gradient0: (x0, y0, gradient0, 0),
             descend,
             steps=400,
             until=lambda down_x, down_y: _squared(problem.grad((down_x, down_y))) < TOLERANCE**2,
         ),
         Let("down_value", lambda down_x_last, down_y_last: problem.fun((down_x_last, down_y_last))),
-        Let("gradient", lambda x_last, y_last: sqrt(_squared(problem.grad((x_last, y_last))))),
         Let("begins", lambda step: step < 0.5),
-        Let("arrived", lambda gradient: gradient < TOLERANCE),
+        Let("arrived", lambda steepness_last: steepness_last < TOLERANCE),
         Let("climbed", lambda peak_last, value0: peak_last > (1 + 1e-9) * value0 + 1e-9),
         Let("arrived_climbing", lambda arrived, climbed: arrived & climbed),
     )
@@ -454,7 +463,8 @@ def _valley() -> Scene:
         Slider("y0", "Start y₀", low_y, high_y, 1.0, step=0.1, form=".1f"),
         Slider("step", "Newton steps", 0.0, 8.0, 5.0, step=1.0, form=".0f"),
     )
-    return Scene("Valley (Rosenbrock)", sliders, program, ((level_curves,),), says)
+    columns = ((level_curves,), (_steepness("gradient's length"),))
+    return Scene("Valley (Rosenbrock)", sliders, program, columns, says)
 
 
 def _draw_valley(ax, problem):
@@ -475,7 +485,11 @@ def _saddle() -> Scene:
 
     def descend(x, y, k):
         slope_x, slope_y = problem.grad((x, y))
-        return (x + _downhill(x, slope_x, rate), y + _downhill(y, slope_y, rate), k + 1)
+        to = (x + _downhill(x, slope_x, rate), y + _downhill(y, slope_y, rate))
+        return (*to, *parts_of(*to), k + 1)
+
+    def parts_of(x, y):
+        return (_above(1e-7, abs(out_x * x + out_y * y)), _above(1e-7, abs(out_x * y - out_y * x)))
 
     def newton_from(x0, y0):
         move_x, move_y = newton_step(problem, (x0, y0))
@@ -483,9 +497,10 @@ def _saddle() -> Scene:
 
     program = Program(
         ("x0", "y0", "step"),
+        Let(("out0", "across0"), lambda x0, y0: parts_of(x0, y0)),
         Orbit(
-            ("x", "y", "k"),
-            lambda x0, y0: (x0, y0, 0),
+            ("x", "y", "part_out", "part_across", "k"),
+            lambda x0, y0, out0, across0: (x0, y0, out0, across0, 0),
             descend,
             steps=80,
             until=lambda k, step: k >= step,
@@ -493,10 +508,8 @@ def _saddle() -> Scene:
         Let(("newton_x", "newton_y"), newton_from),
         Let("value0", lambda x0, y0: problem.fun((x0, y0))),
         Let("value", lambda x_last, y_last: problem.fun((x_last, y_last))),
-        Let("out0", lambda x0, y0: abs(out_x * x0 + out_y * y0)),
-        Let("across0", lambda x0, y0: abs(out_x * y0 - out_y * x0)),
-        Let("out", lambda x_last, y_last: abs(out_x * x_last + out_y * y_last)),
-        Let("across", lambda x_last, y_last: abs(out_x * y_last - out_y * x_last)),
+        Let("out", lambda part_out_last: part_out_last),
+        Let("across", lambda part_across_last: part_across_last),
         Let("out_factor", lambda step: out_factor + 0 * step),
         Let("in_factor", lambda step: in_factor + 0 * step),
         Let("there", lambda x0, y0: abs(x0) + abs(y0) < 1e-9),
@@ -545,7 +558,53 @@ def _saddle() -> Scene:
         Slider("y0", "Start y₀", -2.0, 2.0, 1.0, step=0.1, form=".1f"),
         Slider("step", "Steps of descent", 0.0, 80.0, 16.0, step=1.0, form=".0f"),
     )
-    return Scene("Saddle x² + 3y² − 4xy", sliders, program, ((level_curves,),), says)
+    return Scene("Saddle x² + 3y² − 4xy", sliders, program, ((level_curves,), (_parts(),)), says)
+
+
+def _steepness(name) -> Panel:
+    """Draw how fast the slope goes to zero: a line for descent, a plunge for Newton."""
+    return Panel(
+        lambda ax: _draw_steepness(ax, name),
+        (
+            Path("k", "down_steepness", DESCENT, 1.4, dots=True),
+            Path("j", "steepness", NEWTON, 1.8, dots=True),
+        ),
+        f"The {name} after each of the first twenty steps, on a logarithmic axis: one line for "
+        "gradient descent, one for Newton's method.",
+        3.0,
+    )
+
+
+def _draw_steepness(ax, name):
+    ax.set(yscale="log", xlim=(-0.3, 20), ylim=(1e-9, 1e5), xlabel="step")
+    ax.set_yticks([1e-8, 1e-4, 1, 1e4], ["10⁻⁸", "10⁻⁴", "1", "10⁴"])
+    ax.minorticks_off()
+    ax.set_title(f"The {name} after each step")
+
+
+def _parts() -> Panel:
+    """Draw the two parts of the way of descent, one for each eigenvector of the saddle."""
+    return Panel(
+        _draw_parts,
+        (
+            Path("k", "part_out", DESCENT, 1.6),
+            Points("k_last", "out", DESCENT, 4.5),
+            Path("k", "part_across", SLOW, 1.6),
+            Points("k_last", "across", SLOW, 4.5),
+        ),
+        "The distance from the saddle after each step of descent, on a logarithmic axis, split in "
+        "two: the part along (0.851, 0.526) grows slowly, the part across it falls fast.",
+        3.0,
+    )
+
+
+def _draw_parts(ax):
+    ax.set(yscale="log", xlim=(-1, 80), ylim=(1e-6, 1e3), xlabel="step of descent")
+    ax.set_yticks([1e-6, 1e-3, 1, 1e3], ["10⁻⁶", "10⁻³", "1", "1000"])
+    ax.minorticks_off()
+    ax.text(12, 6e-6, "across (purple): falls", fontsize=9.5)
+    ax.text(12, 6e-3, "along (orange): grows", fontsize=9.5)
+    ax.set_title("The two parts of the distance")
 
 
 def _draw_saddle(ax, problem, direction):
@@ -565,6 +624,10 @@ def _downhill(x, slope, rate):
     """Give the step of gradient descent in one coordinate."""
     rule = sgd(rate)
     return rule.update(slope, rule.init(x), x)[0]
+
+
+def _above(floor, value):
+    return where(value < floor, floor, value)
 
 
 def _squared(vector):
