@@ -9,19 +9,29 @@ norm    the Euclidean length of the gradient, one number for each run
 path    every point in order, path[0] the start and path[-1] the result
 k       the number of the step
 
+p       the direction of a step, of the shape of x; t is the step length, x + t p the next point
+H       the Hessian at x, shape (n, n)
+s, y    the last step and the change of the gradient over it, for L-BFGS
+
 `minimize` and `minimize_many` share one loop. A single run is the case in which "one number for
-each run" is just one number.
+each run" is just one number. `newton` and `lbfgs` have their own loops and the same result.
 """
 
-from collections import Counter
+import re
+from collections import Counter, deque
 from dataclasses import dataclass
 
 import numpy as np
 
-from calclib import _validate, numerical
+from calclib import _validate, curvature, numerical
 from calclib.optimizers import Optimizer, sgd
 
 _CONVERGED, _MAX_STEPS, _DIVERGED = "converged", "max_steps", "diverged"
+_SINGULAR, _STALLED = "singular", "stalled"
+
+_EPS = float(np.finfo(float).eps)
+_EDGE = "fun or its gradient is not finite at the next point, so the path ends before it"
+_LOOK = "Look at the Hessian to tell a minimum from a plateau or a saddle."
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -39,7 +49,8 @@ class DescentResult:
     grad : float or ndarray, shape (n,) or (n, k)
         The gradient there.
     status : str or ndarray of str, shape (k,)
-        "converged", "max_steps" or "diverged".
+        "converged", "max_steps" or "diverged"; from `newton` also "singular", when its step is not
+        defined; from a line search also "stalled", when no step lowers fun beyond its rounding.
     message : str or tuple of k str
         A sentence: which test fired, and what to try.
     path : ndarray, shape (steps + 1,), (steps + 1, n) or (steps + 1, n, k)
@@ -55,8 +66,8 @@ class DescentResult:
         counts once.
     njev : int
         Calls of the gradient.
-    optimizer : Optimizer
-        The optimizer that ran.
+    optimizer : Optimizer or str
+        The optimizer that ran; the call, as in "newton(damping=0.1)", for `newton` and `lbfgs`.
 
     Examples
     --------
@@ -78,7 +89,7 @@ class DescentResult:
     nit: int | np.ndarray
     nfev: int
     njev: int
-    optimizer: Optimizer
+    optimizer: Optimizer | str
 
     @property
     def success(self):
@@ -345,6 +356,327 @@ def gradient_descent(
     )
 
 
+def newton(
+    fun,
+    x0,
+    *,
+    grad=None,
+    hess=None,
+    damping=0.0,
+    line_search=False,
+    max_steps=100,
+    tol=1e-8,
+    diverge_at=1e10,
+    callback=None,
+):
+    """Find a flat point by Newton's method: solve (H + damping I) p = -g, then x = x + p.
+
+    Parameters
+    ----------
+    fun, x0, grad, diverge_at, callback
+        As in `minimize`.
+    hess : callable, optional
+        The Hessian of `fun`, from x to shape (n, n), symmetric; to a number where x is one. Without
+        it, central differences: ``numerical.hessian(fun)``.
+    damping : float, default 0.0
+        What is added to every eigenvalue of H, in units of fun over units of x squared, 0 or above.
+    line_search : bool, default False
+        Go only downhill: take each eigenvalue of H + damping I by its size, and shorten the step by
+        `backtracking`.
+    max_steps : int, default 100
+        The most steps to take, at least 1.
+    tol : float, default 1e-8
+        Stop when the Euclidean length of the gradient is at most this, in units of fun over units
+        of x.
+
+    Returns
+    -------
+    DescentResult
+        With status "converged", "max_steps", "diverged", "singular" or, with `line_search`,
+        "stalled". The message of a run that converged says of what kind the point is.
+
+    Raises
+    ------
+    ValueError
+        As `minimize`; if `hess` gives another shape, is not finite at `x0` or not symmetric; if
+        `damping` is negative.
+    TypeError
+        As `minimize`; if `hess` is no function or `line_search` neither True nor False.
+
+    Notes
+    -----
+    The plain step goes to the point where the quadratic model is flat, be it a minimum, a maximum
+    or a saddle. Near a minimum with a positive definite Hessian the error of the next point is of
+    the order of the error squared; on a quadratic one step is enough.
+
+    With ``damping`` the step is shorter, and turns towards -g as the damping grows. When it is
+    larger than -lambda for every negative lambda, H + damping I is positive definite and p leads
+    down. Near a minimum each step multiplies the error along an eigenvector by damping /
+    (lambda + damping), which is no longer 0.
+
+    Where H + damping I is not positive definite its step may lead up. With ``line_search`` each
+    eigenvalue is therefore replaced by its size: p = -sum of v_j (v_j . g) / |lambda_j|. This is
+    Newton's step where all are positive, and it leads down everywhere, away from a saddle. A saddle
+    still ends the run where g has no part along the directions of negative curvature.
+
+    An eigenvalue of H + damping I counts as zero when its size is at most n 2.2e-16 times the
+    largest. For an H made by differences it does so within their error, 6e-8 times the largest
+    size or 6e-8 |fun| / r^2, where r is the smallest max(1, |x_j|). The step is then not defined,
+    and the status "singular".
+
+    A step costs one Hessian and its eigenvectors, of the order of n^3 operations; `nfev` counts the
+    values of `fun` that differences took.
+
+    References
+    ----------
+    J. Nocedal, S. J. Wright, Numerical Optimization, 2nd edition, Springer 2006, sections 3.3 and
+    3.4. https://doi.org/10.1007/978-0-387-40065-5
+
+    Y. Dauphin et al., "Identifying and attacking the saddle point problem in high-dimensional
+    non-convex optimization", Advances in Neural Information Processing Systems 27 (2014).
+    https://arxiv.org/abs/1406.2572
+
+    Examples
+    --------
+    One step on a quadratic, even when it is a saddle:
+
+    >>> from calclib import problems
+    >>> saddle = problems.saddle()
+    >>> result = newton(saddle.fun, [1, 1], grad=saddle.grad, hess=saddle.hess)
+    >>> result.status, result.nit, abs(result.x).max() < 1e-12
+    ('converged', 1, np.True_)
+    >>> "a saddle, not a minimum" in result.message
+    True
+    """
+    if not isinstance(line_search, bool | np.bool_):
+        raise TypeError(
+            f"line_search must be True or False, got {line_search!r}; write line_search=True"
+        )
+    damping = _validate.number(damping, "damping")
+    if damping < 0:
+        raise ValueError(f"damping must be 0 or above, got {damping}; 0 is the plain method")
+    run = _Run(fun, x0, grad, max_steps, tol, diverge_at, callback)
+    by_differences = hess is None
+    if by_differences:
+        hess = _nan_outside(numerical.hessian(run.fun), lambda x: x.shape * 2)
+    hess = _Counted("hess", hess)
+    advice = "another start" if line_search else "line_search=True, or another start"
+
+    with np.errstate(all="ignore"):
+        H = hess(run.x)
+        if not np.isfinite(H).all():
+            raise ValueError(
+                f"hess is not finite at the start {_validate.show(run.x)}; "
+                "start where the second derivatives are defined"
+            )
+        curvature.classify(H)  # refuses what is not symmetric
+        status = run.status()
+        while status is None:
+            if not np.isfinite(H).all():
+                status, why = _DIVERGED, "the Hessian is not finite at x, so no step is defined"
+                break
+            n = run.x.size
+            point = curvature.classify(H.reshape(n, n) + damping * np.eye(n))
+            lambdas, vectors = point.eigenvalues, point.eigenvectors
+            sizes = np.abs(lambdas)
+            zero = _error_of_differences(run, sizes.max()) if by_differences else 0.0
+            zero = max(zero, n * _EPS * sizes.max())
+            if sizes.min() <= zero:
+                status, why = _SINGULAR, _singular(lambdas, damping, zero)
+                break
+            parts = vectors.T @ run.g.ravel()
+            p = -(vectors @ (parts / (sizes if line_search else lambdas))).reshape(run.x.shape)
+            if line_search:
+                t = _armijo(run.fun, run.x, run.value, np.vdot(run.g, p), p, 1e-4, 0.5, 1.0)
+                if t is None:
+                    status, why = _STALLED, ""
+                    break
+                p = t * p
+            if not run.move(run.x + p):
+                status, why = _DIVERGED, _EDGE
+                break
+            H = hess(run.x)
+            status = run.status()
+        else:
+            error = (lambda size: _error_of_differences(run, size)) if by_differences else None
+            why = _landing(H, line_search, error) if status == _CONVERGED else ""
+    options = {"damping": (damping, 0.0), "line_search": (line_search, False)}
+    return run.result(status, why, advice, _call_text("newton", options))
+
+
+def lbfgs(
+    fun, x0, *, grad=None, memory=10, max_steps=1000, tol=1e-6, diverge_at=1e10, callback=None
+):
+    """Minimize by L-BFGS: x = x - t B g, where B is learned from the last steps.
+
+    Parameters
+    ----------
+    fun, x0, grad, tol, diverge_at, callback
+        As in `minimize`.
+    memory : int, default 10
+        The most pairs (s, y) to keep: a step, and the change of the gradient over it.
+    max_steps : int, default 1000
+        The most steps to take, at least 1.
+
+    Returns
+    -------
+    DescentResult
+        With status "converged", "max_steps", "diverged" or "stalled".
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `minimize`, and if `memory` is no whole number of at least 1.
+
+    Notes
+    -----
+    B stands for the inverse Hessian and is never formed: two loops over the pairs give B g, from
+    B = (s.y / y.y) I of the newest pair, in 4 memory n multiplications. A pair with s.y <= 0, or
+    zero to rounding, tells of no positive curvature along s and is left out, so that -B g leads
+    down.
+
+    The step length t fulfils the strong Wolfe conditions, with p = -B g:
+    fun(x + t p) <= fun(x) + 1e-4 t g.p, and the slope along p has fallen to at most 0.9 of |g.p|
+    in size. It tries t = 1 first, and min(1, 1 / |g|) where no pair is known, then doubles or
+    interpolates. Where fun changes by less than its rounding, the slopes alone decide. If no t is
+    found the pairs are forgotten once; if -g leads nowhere either, the run has stalled.
+
+    Points where `fun` or its gradient is not finite count as too far.
+
+    References
+    ----------
+    D. C. Liu, J. Nocedal, "On the limited memory BFGS method for large scale optimization",
+    Mathematical Programming 45 (1989), 503-528. https://doi.org/10.1007/BF01589116
+
+    J. Nocedal, S. J. Wright, Numerical Optimization, 2nd edition, Springer 2006, algorithms 3.5,
+    3.6 and 7.4. https://doi.org/10.1007/978-0-387-40065-5
+
+    Examples
+    --------
+    >>> from calclib import problems
+    >>> valley = problems.valley()
+    >>> result = lbfgs(valley.fun, [-1, 1], grad=valley.grad)
+    >>> result.status, result.x.round(5).tolist()
+    ('converged', [1.0, 1.0])
+    """
+    memory = _validate.positive_int(memory, "memory")
+    run = _Run(fun, x0, grad, max_steps, tol, diverge_at, callback)
+    pairs = deque(maxlen=memory)
+    with np.errstate(all="ignore"):
+        status = run.status()
+        while status is None:
+            p = -_two_loops(run.g, pairs)
+            first = 1.0 if pairs else min(1.0, 1 / float(run.norm))
+            found = _wolfe(run, p, np.vdot(run.g, p), first)
+            if found is None and pairs:
+                pairs.clear()
+                continue
+            if found is None:
+                status = _STALLED
+                break
+            x, value, g = found
+            s, y = x - run.x, g - run.g
+            if np.vdot(s, y) > _EPS * _length(s) * _length(y):
+                pairs.append((s, y))
+            run.go(x, value, g)
+            status = run.status()
+    text = _call_text("lbfgs", {"memory": (memory, 10)})
+    why = _LOOK if status == _CONVERGED else ""
+    return run.result(status, why, "another start", text)
+
+
+def backtracking(fun, x, direction, *, gradient, c=1e-4, shrink=0.5, initial=1.0):
+    """Shorten a step until fun falls enough: fun(x + t p) <= fun(x) + c t g.p.
+
+    Parameters
+    ----------
+    fun : callable
+        The function, from x to one number.
+    x : float or array_like, shape (n,)
+        The point.
+    direction : float or array_like, shape of x
+        The direction p, in units of x. It must lead down: g.p < 0.
+    gradient : float or array_like, shape of x
+        The gradient g at x: the numbers, not the function.
+    c : float, default 1e-4
+        The part of the fall that the slope promises which must come true, dimensionless, in (0, 1).
+    shrink : float, default 0.5
+        What t is multiplied by after each trial that failed, in (0, 1).
+    initial : float, default 1.0
+        The first t tried, positive, dimensionless.
+
+    Returns
+    -------
+    float
+        The step length t, the first of initial, shrink initial, shrink^2 initial, ... that passes.
+
+    Raises
+    ------
+    ValueError
+        If the direction does not lead down; if no t passes before t p is lost in the rounding of x
+        or its fall in that of fun; if fun is not finite at x; if a shape or a number is wrong.
+    TypeError
+        If `fun` is no function, or another argument does not hold real numbers.
+
+    Notes
+    -----
+    The condition is Armijo's. Near t = 0 the fall is t |g.p| up to a part that vanishes faster, so
+    for c < 1 some t passes if g is the gradient. A trial point where fun is not finite, or not
+    defined, does not pass.
+
+    When the whole first step promises less than the rounding of fun, 4 eps |fun(x)|, values cannot
+    judge it; it passes if fun does not rise by more than that.
+
+    References
+    ----------
+    L. Armijo, "Minimization of functions having Lipschitz continuous first partial derivatives",
+    Pacific Journal of Mathematics 16 (1966), 1-3. https://doi.org/10.2140/pjm.1966.16.1
+
+    Examples
+    --------
+    On x^2 from 1 the step -8 is too long; a quarter of it would end where it began, on the other
+    side, and an eighth lands on the minimum.
+
+    >>> backtracking(lambda x: x**2, 1.0, -8.0, gradient=2.0)
+    0.125
+    """
+    x = _validate.start(x, "x")
+    for name, value in (("c", c), ("shrink", shrink)):
+        if not 0 < _validate.number(value, name) < 1:
+            raise ValueError(f"{name} must lie between 0 and 1, got {value}; try {name}=0.5")
+    initial = _validate.number(_validate.positive(initial, "initial"), "initial")
+    if callable(gradient):
+        raise TypeError("gradient must hold the numbers at x, got a function; use grad(x)")
+    p, g = _validate.real(direction, "direction"), _validate.real(gradient, "gradient")
+    for name, array in (("direction", p), ("gradient", g)):
+        if array.shape != x.shape:
+            raise ValueError(
+                f"{name} must have the shape of x, {x.shape}, got {array.shape}; "
+                "give one number for each coordinate"
+            )
+    slope = float(np.vdot(g, p))
+    if not slope < 0:
+        raise ValueError(
+            f"direction must lead down, got the slope gradient . direction = {slope:.3g}; "
+            "use -gradient"
+        )
+    fun = _Counted("fun", fun)
+    with np.errstate(all="ignore"):
+        value = fun(x)
+        if not np.isfinite(value):
+            raise ValueError(
+                f"fun is not finite at x={_validate.show(x)}: got {value}; "
+                "move to a point where fun is defined"
+            )
+        t = _armijo(fun, x, value, slope, p, c, shrink, initial)
+    if t is None:
+        raise ValueError(
+            f"no step along direction lowers fun at x={_validate.show(x)} by more than its "
+            "rounding; compare gradient with numerical.grad(fun)(x)"
+        )
+    return t
+
+
 def _descend(fun, x, optimizer, grad, max_steps, tol, diverge_at, callback):
     """Run the loop that `minimize` and `minimize_many` share: x is one point, or columns."""
     if not isinstance(optimizer, Optimizer):
@@ -352,11 +684,7 @@ def _descend(fun, x, optimizer, grad, max_steps, tol, diverge_at, callback):
             f"optimizer must be an Optimizer, as sgd(0.1) makes it, got {optimizer!r}; "
             "call it with its learning rate"
         )
-    max_steps = _validate.positive_int(max_steps, "max_steps")
-    diverge_at = _validate.positive(diverge_at, "diverge_at")
-    tol = _validate.number(tol, "tol")
-    if tol < 0:
-        raise ValueError(f"tol must be 0 or above, got {tol}; 0 runs until max_steps")
+    max_steps, tol, diverge_at = _limits(max_steps, tol, diverge_at)
     runs = x.shape[1:]
     fun = _Counted("fun", fun)
     grad = _Counted("grad", _central(fun, runs) if grad is None else grad)
@@ -415,6 +743,228 @@ def _descend(fun, x, optimizer, grad, max_steps, tol, diverge_at, callback):
     )
 
 
+class _Run:
+    """A single run as it grows: where it is, where it has been, and the tests that end it."""
+
+    def __init__(self, fun, x0, grad, max_steps, tol, diverge_at, callback):
+        self.x = _validate.start(x0)
+        self.max_steps, self.tol, self.diverge_at = _limits(max_steps, tol, diverge_at)
+        self.fun, self.callback = _Counted("fun", fun), callback
+        self.grad = _Counted("grad", _central(self.fun, ()) if grad is None else grad)
+        with np.errstate(all="ignore"):
+            self.value, self.g = self.fun(self.x), self.grad(self.x)
+            _check_start(self.x, self.value, self.g, self.diverge_at)
+        self.path, self.values, self.norms = [], [], []
+        self.go(self.x, self.value, self.g)
+
+    @property
+    def norm(self):
+        return self.norms[-1]
+
+    @property
+    def nit(self):
+        return len(self.path) - 1
+
+    def status(self):
+        """Say why to stop here, or None."""
+        if _length(self.x) > self.diverge_at:
+            return _DIVERGED
+        if self.norm <= self.tol:
+            return _CONVERGED
+        return _MAX_STEPS if self.nit == self.max_steps else None
+
+    def move(self, x):
+        """Go to x if all is finite there, and tell whether it is."""
+        if not np.isfinite(_length(x)) or not np.isfinite(value := self.fun(x)):
+            return False
+        if not np.isfinite(_length(g := self.grad(x))):
+            return False
+        self.go(x, value, g)
+        return True
+
+    def go(self, x, value, g):
+        self.x, self.value, self.g = np.asarray(x), np.asarray(value), np.asarray(g)
+        self.path.append(self.x)
+        self.values.append(self.value)
+        self.norms.append(_length(self.g))
+        _report(self.callback, self.nit, self.x, self.value, self.g)
+
+    def result(self, status, why, advice, optimizer):
+        """Give the result; `why` is what the method knows about its end, `advice` what to try."""
+        after = "1 step" if self.nit == 1 else f"{self.nit} steps"
+        above = f"the gradient's length {self.norm:.2g} is still above tol = {self.tol:g}"
+        if status == _CONVERGED:
+            message = (
+                f"Converged after {after}: the gradient's length {self.norm:.2g} is at most "
+                f"tol = {self.tol:g}. {why}"
+            )
+        elif status == _MAX_STEPS:
+            message = f"Stopped by max_steps after {after}: {above}. Try more steps, or {advice}."
+        elif status == _STALLED:
+            message = (
+                f"Stalled after {after}: no step lowers fun by more than its rounding, and "
+                f"{above}. Try a larger tol, or compare grad with numerical.grad(fun)."
+            )
+        elif status == _SINGULAR:
+            message = f"Stopped after {after}: {why}"
+        elif why:
+            message = f"Diverged after {after}: {why}. Try {advice}."
+        else:
+            message = (
+                f"Diverged after {after}: the length of x, {_length(self.x):.2g}, is beyond "
+                f"diverge_at = {self.diverge_at:g}. Try {advice}; if that does not help, fun may "
+                "have no minimum."
+            )
+        return DescentResult(
+            x=_plain(self.x),
+            fun=float(self.value),
+            grad=_plain(self.g),
+            status=status,
+            message=message,
+            path=np.array(self.path),
+            values=np.array(self.values),
+            grad_norms=np.array(self.norms),
+            nit=self.nit,
+            nfev=self.fun.calls,
+            njev=self.grad.calls,
+            optimizer=optimizer,
+        )
+
+
+def _singular(lambdas, damping, zero):
+    """Say that (H + damping I) p = -g has no single solution, and what to try."""
+    matrix = "the Hessian" if damping == 0 else "the damped Hessian"
+    which = "it" if len(lambdas) == 1 else "one of them"
+    size = np.abs(lambdas).max()
+    more = max(1e-3 * size, 10 * zero) if size > zero else 1
+    enough = damping + max(0, -lambdas[0]) + more
+    return (
+        f"{matrix} has {_spread(lambdas)}, and {which} counts as zero, so Newton's step is not "
+        f"defined. Use damping, for example damping={enough:.2g}: it solves "
+        "(H + damping I) p = -g."
+    )
+
+
+def _error_of_differences(run, size):
+    """Bound the error of an eigenvalue when the Hessian is made by differences of fun."""
+    scale = np.maximum(1, np.abs(run.x)).min()
+    return 4 * _EPS**0.5 * max(size, abs(run.value) / scale**2)
+
+
+def _landing(H, line_search, error):
+    """Say of what kind the flat point is where Newton's method has landed."""
+    if not np.isfinite(H).all():
+        return "The Hessian is not finite there and does not tell the kind of the point."
+    point = curvature.classify(H)
+    if error is not None:
+        size = np.abs(point.eigenvalues).max()
+        point = curvature.classify(H, tol=min(error(size) / size, 0.999) if size > 0 else 0)
+    has = f"The Hessian there has {_spread(point.eigenvalues)}: "
+    if point.kind == "minimum":
+        return has + "a minimum."
+    if point.kind == "degenerate":
+        return has + "one counts as zero, so second derivatives do not tell the kind of the point."
+    enough = -1.005 * point.eigenvalues[0]
+    search = "another start" if line_search else "line_search=True from a start beside it"
+    return (
+        f"{has}a {point.kind}, not a minimum. "
+        f"Newton's method goes to flat points of any kind; try {search}, or damping above "
+        f"{enough:.3g}."
+    )
+
+
+def _spread(lambdas):
+    if len(lambdas) == 1:
+        return f"the eigenvalue {lambdas[0]:.3g}"
+    return f"eigenvalues from {lambdas[0]:.3g} to {lambdas[-1]:.3g}"
+
+
+def _call_text(rule, options):
+    """Write the call; `options` maps a name to (value, default)."""
+    given = [f"{name}={value}" for name, (value, default) in options.items() if value != default]
+    return f"{rule}({', '.join(given)})"
+
+
+def _armijo(fun, x, value, slope, p, c, shrink, t):
+    """Give the first t that lowers fun by c t |slope|; None if rounding comes first."""
+    noise, initial = 4 * _EPS * abs(value), t
+    while t > 0 and not np.array_equal(x + t * p, x):
+        new = fun(x + t * p) if np.isfinite(_length(x + t * p)) else np.nan
+        if np.isfinite(new) and new <= value + c * t * slope and new < value:
+            return float(t)
+        if -t * slope <= noise:  # a fall that values cannot show
+            return float(t) if t == initial and new <= value + noise else None
+        t = shrink * t
+    return None
+
+
+def _two_loops(g, pairs):
+    """Give B g, with the pairs (s, y) from the oldest to the newest."""
+    q, parts = g, []
+    for s, y in reversed(pairs):
+        a = np.vdot(s, q) / np.vdot(s, y)
+        q = q - a * y
+        parts.append(a)
+    if pairs:
+        s, y = pairs[-1]
+        q = np.vdot(s, y) / np.vdot(y, y) * q
+    for (s, y), a in zip(pairs, reversed(parts), strict=True):
+        b = np.vdot(y, q) / np.vdot(s, y)
+        q = q + (a - b) * s
+    return q
+
+
+def _wolfe(run, p, slope, t, c1=1e-4, c2=0.9, trials=60):
+    """Give the point, value and gradient at a t with the strong Wolfe conditions, or None.
+
+    The t wanted lies between low, the best so far with a slope towards high, and high.
+    """
+    if not slope < 0:
+        return None
+    noise = 4 * _EPS * abs(run.value)
+    low, value_low, slope_low, best = 0.0, run.value, slope, None
+    high, value_high = np.inf, np.inf
+    for _ in range(trials):
+        x = run.x + t * p
+        if np.array_equal(x, run.x):
+            break
+        value = run.fun(x) if np.isfinite(_length(x)) else np.nan
+        enough = value <= run.value + c1 * t * slope and (best is None or value < value_low)
+        passes = np.isfinite(value) and (enough or abs(value - run.value) <= noise)
+        if passes:
+            g = run.grad(x)
+            passes = np.isfinite(_length(g))
+        if passes:
+            slope_here = np.vdot(g, p)
+            if abs(slope_here) <= c2 * abs(slope) or _length(x) > run.diverge_at:
+                return x, value, g
+            if slope_here * (high - low) >= 0:
+                high, value_high = low, value_low
+            low, value_low, slope_low, best = t, value, slope_here, (x, value, g)
+        else:
+            high, value_high = t, value
+        t = 2 * t if np.isinf(high) else _between(low, value_low, slope_low, high, value_high)
+    return best if best is not None and best[1] < run.value else None
+
+
+def _between(low, value_low, slope_low, high, value_high):
+    """Give the bottom of the parabola through low and high, kept off both ends."""
+    width = high - low
+    bend = value_high - value_low - slope_low * width
+    part = -slope_low * width / (2 * bend) if np.isfinite(bend) and bend > 0 else 0.5
+    return low + width * min(max(part, 0.1), 0.9)
+
+
+def _limits(max_steps, tol, diverge_at):
+    """Check the three numbers that end a run."""
+    max_steps = _validate.positive_int(max_steps, "max_steps")
+    diverge_at = _validate.number(_validate.positive(diverge_at, "diverge_at"), "diverge_at")
+    tol = _validate.number(tol, "tol")
+    if tol < 0:
+        raise ValueError(f"tol must be 0 or above, got {tol}; 0 runs until max_steps")
+    return max_steps, tol, diverge_at
+
+
 def _advance(fun, grad, x, value, g, proposal, running):
     """Move the running runs to `proposal`, but none to where something is not finite."""
     moved = running & np.isfinite(_length(proposal))
@@ -432,7 +982,10 @@ def _advance(fun, grad, x, value, g, proposal, running):
 
 
 class _Counted:
-    """A function of the point whose results are checked and whose calls are counted."""
+    """A function of the point whose results are checked and whose calls are counted.
+
+    Where the function is not defined its result is NaN, whether it says so by NaN or by raising.
+    """
 
     def __init__(self, name, function):
         if not callable(function):
@@ -440,16 +993,24 @@ class _Counted:
         self.name, self.function, self.calls = name, function, 0
 
     def __call__(self, x):
+        return self._at(x, at_start=self.calls == 0)
+
+    def _at(self, x, at_start):
         self.calls += 1
-        expected = x.shape if self.name == "grad" else x.shape[1:]
+        expected = {"fun": x.shape[1:], "grad": x.shape, "hess": x.shape * 2}[self.name]
         try:
             out = np.asarray(self.function(x.copy() if x.ndim else float(x)))
-        except (ArithmeticError, ValueError) as error:  # as math.log(-1.0) and 1 / 0.0 raise
-            if self.calls == 1:
-                raise ValueError(
-                    f"{self.name} could not be evaluated at the start {_validate.show(x)}: "
-                    f"{error}; start where {self.name} is defined, or mend it"
-                ) from error
+        except (ArithmeticError, ValueError, TypeError) as error:
+            if not _outside_domain(error):
+                fault = self._fault(error, x, at_start)
+                if fault is error:
+                    raise
+                raise fault from error
+            if x.ndim == 2 and x.shape[1] > 1:  # one column has spoiled it for all: each alone
+                alone = [self._at(x[:, j : j + 1], at_start) for j in range(x.shape[1])]
+                return np.concatenate(alone, axis=-1)
+            if at_start:
+                raise self._fault(error, x, at_start) from error
             return np.full(expected, np.nan)
         if out.dtype.kind not in "biuf":
             raise TypeError(
@@ -460,10 +1021,48 @@ class _Counted:
             raise ValueError(_shape_message(self.name, x.shape, out.shape))
         return out.astype(float)  # a copy: the caller's buffer may change
 
+    def _fault(self, error, x, at_start):
+        """Give the error that names the point, the cause and the way out."""
+        if str(error).startswith(("fun failed ", "fun could not ", "fun must ")):
+            return error  # from the differences: the sentence is there already
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        if x.ndim == 2 and not _outside_domain(error):
+            return kind(
+                f"{self.name} failed for columns of shape {x.shape}: {error}; use functions of "
+                "arrays (np.log for math.log, np.where for if), or call minimize for each start"
+            )
+        point = _validate.show(x[:, 0] if x.ndim == 2 else x)
+        if at_start:
+            return kind(
+                f"{self.name} could not be evaluated at the start {point}: {error}; "
+                f"start where {self.name} is defined, or mend it"
+            )
+        return kind(
+            f"{self.name} failed at x={point}: {error}; "
+            f"mend it, or let it return np.nan where it is not defined"
+        )
+
+
+# What math raises outside a domain (the second form from Python 3.14), and what this package says.
+_OUTSIDE = re.compile(
+    r"math domain error|expected a .+, got |cannot convert float NaN|.* is not finite "
+)
+
+
+def _outside_domain(error):
+    """Tell whether an error is that of arithmetic outside a domain, not a fault in the code."""
+    if isinstance(error, ArithmeticError | np.linalg.LinAlgError):
+        return True
+    if isinstance(error.__cause__, Exception):  # as numerical says it: "... could not be evaluated"
+        return _outside_domain(error.__cause__)
+    return isinstance(error, ValueError) and bool(_OUTSIDE.match(str(error)))
+
 
 def _shape_message(name, x, got):
     if name == "grad":
         return f"grad must give the shape of x, {x}, got {got}; check its last lines"
+    if name == "hess":
+        return f"hess must give shape {x * 2} for x of shape {x}, got {got}; check its last lines"
     if len(x) == 2:
         return (
             f"fun must map columns of shape {x} to shape {x[1:]}, got {got}; sum over axis 0, as "
@@ -477,13 +1076,7 @@ def _shape_message(name, x, got):
 
 def _central(fun, runs):
     """Give central differences of `fun`, not a number where `fun` is not finite."""
-    gradient = numerical.grad(fun)
-
-    def single(x):
-        try:
-            return gradient(x)
-        except ValueError:
-            return np.full(np.shape(x), np.nan)
+    single = _nan_outside(numerical.grad(fun), lambda x: x.shape)
 
     def columns(x):
         n, k = x.shape
@@ -494,6 +1087,20 @@ def _central(fun, runs):
         return (ahead - behind).reshape(n, k) / (2 * h)
 
     return columns if runs else single
+
+
+def _nan_outside(derivative, shape):
+    """Give a derivative by differences of a counted `fun`, NaN where `fun` is not defined."""
+
+    def counted(x):
+        try:
+            return derivative(x)
+        except ValueError as error:
+            if _outside_domain(error):
+                return np.full(shape(np.asarray(x)), np.nan)
+            raise error.__cause__ or error from None  # the sentence of the counted fun is enough
+
+    return counted
 
 
 def _length(a):
@@ -533,7 +1140,7 @@ def _message(status, nit, norm, length, lost, tol, diverge_at):
     if status == _CONVERGED:
         return (
             f"Converged after {after}: the gradient's length {norm:.2g} is at most tol = {tol:g}. "
-            "Look at the Hessian to tell a minimum from a plateau or a saddle."
+            f"{_LOOK}"
         )
     if status == _MAX_STEPS:
         return (
@@ -541,10 +1148,7 @@ def _message(status, nit, norm, length, lost, tol, diverge_at):
             f"tol = {tol:g}. Try more steps, or another learning rate."
         )
     if lost:
-        return (
-            f"Diverged after {after}: fun or its gradient is not finite at the next point, so the "
-            "path ends before it. Try a smaller learning rate, or another start."
-        )
+        return f"Diverged after {after}: {_EDGE}. Try a smaller learning rate, or another start."
     return (
         f"Diverged after {after}: the length of x, {length:.2g}, is beyond diverge_at = "
         f"{diverge_at:g}. Try a smaller learning rate; if that does not help, fun may have no "

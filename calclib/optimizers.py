@@ -101,7 +101,11 @@ def sgd(learning_rate, *, momentum=0.0, nesterov=False):
     Raises
     ------
     ValueError
-        If a rate is zero, negative or not finite, or `momentum` is outside [0, 1).
+        If a rate is zero, negative or not finite, or `momentum` is outside [0, 1). From ``update``:
+        if a schedule gives a rate that is negative or not finite, or there are several rates and
+        no columns.
+    TypeError
+        If `nesterov` is neither True nor False.
 
     Notes
     -----
@@ -140,6 +144,8 @@ def sgd(learning_rate, *, momentum=0.0, nesterov=False):
     >>> step
     -rate*(beta*v + g)
     """
+    if not isinstance(nesterov, bool | np.bool_):
+        raise TypeError(f"nesterov must be True or False, got {nesterov!r}; write nesterov=True")
     rate_at = _rate_at(learning_rate)
     momentum = _validate.fraction(momentum, "momentum")
 
@@ -148,6 +154,7 @@ def sgd(learning_rate, *, momentum=0.0, nesterov=False):
 
     def update(g, state, x):
         rate = rate_at(state.k)
+        _refuse_without_columns(g, learning_rate=rate, momentum=momentum)
         v = momentum * state.v + g
         step = -rate * (g + momentum * v) if nesterov else -rate * v
         return step, SGDState(state.k + 1, v)
@@ -158,10 +165,39 @@ def sgd(learning_rate, *, momentum=0.0, nesterov=False):
 
 def _rate_at(learning_rate):
     """Give the function of the step number that `learning_rate` stands for."""
-    if callable(learning_rate):
-        return learning_rate
-    rate = _validate.positive(learning_rate, "learning_rate")
-    return lambda k: rate
+    if not callable(learning_rate):
+        rate = _validate.positive(learning_rate, "learning_rate")
+        return lambda k: rate
+
+    def scheduled(k):
+        rate = learning_rate(k)
+        if not _validate.is_symbolic(rate) and not _is_rate(rate):
+            raise ValueError(
+                f"learning_rate must give a finite rate of 0 or above, got {rate} at step {k}; "
+                "mend the schedule"
+            )
+        return rate
+
+    return scheduled
+
+
+def _is_rate(value):
+    """Tell whether a schedule's value is a rate, or an array of them: 0 rests for a step."""
+    array = np.asarray(value)
+    if array.dtype == object:  # numbers of SymPy
+        array = array.astype(float)
+    return array.dtype.kind in "iuf" and bool((np.isfinite(array) & (array >= 0)).all())
+
+
+def _refuse_without_columns(g, **values):
+    """Refuse several rates for one point, where they would act on its coordinates."""
+    for name, value in values.items():
+        if np.ndim(value) and np.ndim(g) < 2:
+            raise ValueError(
+                f"{name} holds {np.size(value)} values, one for each column, but the gradient has "
+                f"shape {np.shape(g)} and no columns; use minimize_many(..., learning_rates=...), "
+                "or put the points in columns"
+            )
 
 
 def _name(rule, learning_rate, **options):

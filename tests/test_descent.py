@@ -3,14 +3,23 @@
 import dataclasses
 import math
 import warnings
+from collections import Counter
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calclib import problems, schedules
-from calclib.descent import DescentResult, gradient_descent, minimize, minimize_many
+from calclib import descent, numerical, problems, schedules
+from calclib.descent import (
+    DescentResult,
+    backtracking,
+    gradient_descent,
+    lbfgs,
+    minimize,
+    minimize_many,
+    newton,
+)
 from calclib.optimizers import sgd
 
 
@@ -664,6 +673,7 @@ def test_max_steps_of_zero_or_below_is_refused(max_steps):
         ({"tol": -1e-6}, ValueError, "tol must be 0 or above"),
         ({"tol": np.nan}, ValueError, "tol must be finite"),
         ({"diverge_at": 0}, ValueError, "diverge_at must be above 0"),
+        ({"diverge_at": [9.0, 99.0]}, ValueError, "diverge_at must be one number, got shape"),
         ({"grad": 3.0}, TypeError, "grad must be a function"),
     ],
 )
@@ -749,6 +759,689 @@ def test_x_and_path_share_no_memory():
     result = gradient_descent(squares, [5.0, 1.0], learning_rate=0.1)
     result.x[:] = 99
     assert result.path[-1].max() < 1
+
+
+# Newton
+
+
+def at_saddle(**options):
+    problem = problems.saddle()
+    return newton(problem.fun, [1.0, 1.0], grad=problem.grad, hess=problem.hess, **options)
+
+
+def on_valley(x0=(-1.2, 1.0), **options):
+    problem = problems.valley()
+    return newton(problem.fun, x0, grad=problem.grad, hess=problem.hess, **options)
+
+
+def flat_along_a_line(p):
+    return (p[0] + p[1] - 1) ** 2
+
+
+def test_newton_lands_on_the_saddle_in_one_step_where_descent_leaves():
+    result = at_saddle()
+    assert (result.status, result.nit) == ("converged", 1)
+    np.testing.assert_allclose(result.x, 0, atol=1e-14)
+    assert "eigenvalues from -0.472 to 8.47: a saddle, not a minimum" in result.message
+    assert "damping above 0.474" in result.message
+
+
+@pytest.mark.parametrize("n", [1, 2, 7])
+@pytest.mark.parametrize("signs", ["plus", "mixed"])
+def test_newton_needs_one_step_on_a_quadratic(n, signs):
+    rng = np.random.default_rng(n)
+    Q, _ = np.linalg.qr(rng.normal(size=(n, n)))
+    curvatures = rng.uniform(0.5, 100, n) * (1 if signs == "plus" else (-1.0) ** np.arange(n))
+    H, center = (Q * curvatures) @ Q.T, rng.normal(size=n)
+    H = (H + H.T) / 2
+    result = newton(
+        lambda x: (x - center) @ H @ (x - center) / 2,
+        np.zeros(n),
+        grad=lambda x: H @ (x - center),
+        hess=lambda x: H,
+    )
+    assert (result.status, result.nit) == ("converged", 1)
+    np.testing.assert_allclose(result.x, center, rtol=1e-9)
+
+
+def test_newton_crosses_the_valley_in_two_steps_and_climbs_on_the_way():
+    result = on_valley([-1.0, 1.0])
+    assert result.nit == 2
+    np.testing.assert_allclose(result.path, [[-1, 1], [1, -3], [1, 1]], atol=1e-9)
+    np.testing.assert_allclose(result.values, [4, 1600, 0], rtol=1e-12, atol=1e-12)
+
+
+def test_the_error_of_newton_is_squared_at_each_step():
+    problem = problems.two_wells()
+    at = problem.minimizers[0, 1]
+    result = newton(problem.fun, 5.0, grad=problem.grad, hess=problem.hess, tol=1e-12)
+    errors = np.abs(result.path - at)
+    limit = abs(10 * np.cos(at)) / (2 * problem.hess(at))  # |f'''| / (2 f'')
+    small = (errors[:-1] < 0.05) & (errors[1:] > 1e-13)
+    assert small.sum() >= 1
+    np.testing.assert_allclose((errors[1:] / errors[:-1] ** 2)[small], limit, rtol=0.1)
+
+
+def test_every_damped_step_solves_the_damped_equations():
+    problem = problems.himmelblau()
+    result = newton(
+        problem.fun, [4.0, 3.0], grad=problem.grad, hess=problem.hess, damping=5.0, max_steps=6
+    )
+    for x, after in zip(result.path[:-1], result.path[1:], strict=True):
+        damped = problem.hess(x) + 5 * np.eye(2)
+        np.testing.assert_allclose(damped @ (after - x), -problem.grad(x), rtol=1e-9, atol=1e-9)
+
+
+def test_damping_multiplies_the_error_by_damping_over_curvature_plus_damping():
+    result = newton(square, 5.0, grad=twice, hess=lambda x: 2.0, damping=3.0, max_steps=10, tol=0)
+    np.testing.assert_allclose(result.path, 5 * (3 / (2 + 3)) ** np.arange(11), rtol=1e-12)
+
+
+def test_enough_damping_leaves_the_saddle():
+    assert abs(at_saddle(damping=0.2, max_steps=500).x).max() < 1e-6
+    leaves = at_saddle(damping=0.48, max_steps=500)
+    assert leaves.status == "diverged"
+    assert (np.diff(leaves.values) < 0).all()
+
+
+def test_with_a_line_search_newton_leaves_the_saddle_downhill():
+    result = at_saddle(line_search=True)
+    assert result.status == "diverged"
+    assert (np.diff(result.values) < 0).all()
+    np.testing.assert_allclose(result.x / np.linalg.norm(result.x), [0.851, 0.526], atol=5e-4)
+
+
+@pytest.mark.parametrize("name", ["himmelblau", "valley", "two wells", "plateau"])
+def test_with_a_line_search_no_step_climbs_and_each_gradient_points_against_it(name):
+    problem = {**FAMILY, "plateau": problems.plateau()}[name]
+    for start in starts_for(problem).T:
+        result = newton(problem.fun, start, grad=problem.grad, hess=problem.hess, line_search=True)
+        assert (np.diff(result.values) <= 1e-15 * np.abs(result.values[1:])).all()
+        for x, step in zip(result.path[:-1], np.diff(result.path, axis=0), strict=True):
+            assert step @ problem.grad(x) < 0
+        assert result.status == "converged"
+
+
+def test_where_the_hessian_is_positive_definite_a_line_search_changes_no_full_step():
+    problem = problems.bowl((1, 10), 0.6)
+    plain, searched = (
+        newton(problem.fun, [5, 1], grad=problem.grad, hess=problem.hess, line_search=search)
+        for search in (False, True)
+    )
+    np.testing.assert_array_equal(plain.path, searched.path)
+
+
+@pytest.mark.parametrize(
+    ("fun", "x0", "words"),
+    [
+        (lambda x: -np.cos(x), 0.3, "the eigenvalue 1: a minimum."),
+        (np.cos, 0.3, "the eigenvalue -1: a maximum, not a minimum"),
+        (lambda p: p[0] ** 2 - p[1] ** 2, [1.0, 1.0], "a saddle, not a minimum"),
+        (lambda p: p[0] ** 2 + p[1] ** 4, [0.0, 0.0], "one counts as zero"),
+        (lambda p: 1000 + p[0] ** 2 + 0 * p[1], [0.0, 1.0], "one counts as zero"),
+    ],
+)
+def test_the_message_says_of_what_kind_the_point_is_where_newton_lands(fun, x0, words):
+    result = newton(fun, x0)
+    assert result.status == "converged"
+    assert words in result.message
+    assert result.message.endswith(".")
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_a_singular_hessian_is_a_status_with_damping_as_the_way_out(exact):
+    hess = (lambda p: np.full((2, 2), 2.0)) if exact else None
+    result = newton(flat_along_a_line, [0.0, 0.0], hess=hess)
+    assert (result.status, result.nit, result.success) == ("singular", 0, False)
+    assert "eigenvalues from" in result.message
+    assert "damping=0.004" in result.message
+    assert result.path.tolist() == [[0, 0]]
+    damped = newton(flat_along_a_line, [0.0, 0.0], hess=hess, damping=0.004)
+    assert damped.status == "converged"
+    np.testing.assert_allclose(damped.x, [0.5, 0.5], atol=1e-8)
+
+
+def test_damping_that_makes_the_hessian_singular_is_told():
+    result = newton(lambda x: -(x**2), 1.0, grad=lambda x: -2 * x, hess=lambda x: -2.0, damping=2)
+    assert result.status == "singular"
+    assert "the damped Hessian has the eigenvalue 0, and it counts as zero" in result.message
+    line = newton(lambda x: 3 * x + 1, 1.0)
+    assert (line.status, line.nit) == ("singular", 0)
+    assert "damping=1:" in line.message
+
+
+def test_newton_that_overshoots_diverges_and_a_line_search_is_the_way_out():
+    def hess(x):
+        return 2 * (1 - x**2) / (1 + x**2) ** 2
+
+    def run(**options):
+        return newton(
+            lambda x: np.log1p(x**2), 0.8, grad=grad, hess=hess, diverge_at=1e6, **options
+        )
+
+    def grad(x):
+        return 2 * x / (1 + x**2)
+
+    plain = run()
+    assert plain.status == "diverged"
+    assert "line_search=True" in plain.message
+    searched = run(line_search=True)
+    assert searched.status == "converged"
+    assert searched.x == pytest.approx(0, abs=1e-8)
+
+
+@pytest.mark.parametrize("log", [np.log, math.log])
+def test_newton_over_the_edge_of_the_domain_ends_before_it_and_a_line_search_stays_inside(log):
+    def fun(x):
+        return x - log(x)
+
+    derivatives = {"grad": lambda x: 1 - 1 / x, "hess": lambda x: 1 / x**2}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for options in ({}, derivatives):
+            plain = newton(fun, 5.0, **options)
+            assert (plain.status, plain.path.tolist()) == ("diverged", [5.0])
+            assert "path ends before it" in plain.message
+            searched = newton(fun, 5.0, line_search=True, **options)
+            assert searched.status == "converged"
+            assert searched.x == pytest.approx(1, abs=1e-7)
+
+
+def test_a_hessian_that_is_not_finite_on_the_way_is_a_status():
+    result = newton(
+        lambda x: (x**2) ** 0.75,
+        1.0,
+        grad=lambda x: 1.5 * np.sign(x) * abs(x) ** 0.5,
+        hess=lambda x: 1.0 if x == 1 else np.inf,
+    )
+    assert result.status == "diverged"
+    assert "the Hessian is not finite at x" in result.message
+    assert result.nit == 1
+
+
+def test_newton_stops_at_its_limit_and_says_so():
+    result = on_valley(max_steps=3)
+    assert (result.status, result.nit) == ("max_steps", 3)
+    assert "Stopped by max_steps after 3 steps" in result.message
+    assert "line_search=True" in result.message
+
+
+def test_a_gradient_with_the_wrong_sign_stalls_the_line_searches():
+    problem = problems.valley()
+
+    def wrong(x):
+        return -problem.grad(x)
+
+    for result in (
+        newton(problem.fun, [-1.0, 1.0], grad=wrong, hess=problem.hess, line_search=True),
+        lbfgs(problem.fun, [-1.0, 1.0], grad=wrong),
+    ):
+        assert (result.status, result.nit) == ("stalled", 0)
+        assert "compare grad with numerical.grad(fun)" in result.message
+
+
+# L-BFGS
+
+
+def valley_of(n):
+    """The valley in n coordinates: (1 - x_i)^2 + 100 (x_(i+1) - x_i^2)^2, and its gradient."""
+
+    def fun(x):
+        return ((1 - x[:-1]) ** 2 + 100 * (x[1:] - x[:-1] ** 2) ** 2).sum()
+
+    def grad(x):
+        g, rise = np.zeros(n), x[1:] - x[:-1] ** 2
+        g[:-1] = -2 * (1 - x[:-1]) - 400 * x[:-1] * rise
+        g[1:] += 200 * rise
+        return g
+
+    return fun, grad
+
+
+def test_lbfgs_finds_the_minimum_of_a_valley_in_a_hundred_coordinates():
+    fun, grad = valley_of(100)
+    result = lbfgs(fun, np.tile([-1.2, 1.0], 50), grad=grad)
+    assert result.success
+    np.testing.assert_allclose(result.x, 1, atol=1e-6)
+    assert result.nit < 1000
+
+
+def test_more_memory_needs_fewer_steps_on_a_quadratic():
+    curvatures = np.geomspace(1, 1e4, 40)
+    steps = [
+        lbfgs(
+            lambda x: (curvatures * x * x).sum() / 2,
+            np.ones(40),
+            grad=lambda x: curvatures * x,
+            memory=memory,
+        ).nit
+        for memory in (1, 5, 40)
+    ]
+    assert steps[0] > steps[1] > steps[2]
+
+
+def test_the_two_loops_are_the_product_with_the_matrix_of_bfgs():
+    rng = np.random.default_rng(0)
+    H = np.diag([1.0, 2, 3, 4]) + 0.1
+    pairs = [(s, H @ s) for s in rng.normal(size=(3, 4))]
+    s, y = pairs[-1]
+    B = np.eye(4) * (s @ y) / (y @ y)
+    for s, y in pairs:  # the update of BFGS, from the oldest to the newest
+        V = np.eye(4) - np.outer(y, s) / (y @ s)
+        B = V.T @ B @ V + np.outer(s, s) / (y @ s)
+    g = rng.normal(size=4)
+    np.testing.assert_allclose(descent._two_loops(g, pairs), B @ g, rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["himmelblau", "beale", "valley", "two wells", "plateau", "bowl"])
+def test_every_step_of_lbfgs_fulfils_the_strong_wolfe_conditions(name):
+    problem = {**FAMILY, "beale": problems.beale(), "plateau": problems.plateau()}[name]
+    checked = 0
+    for start in starts_for(problem).T:
+        result = lbfgs(problem.fun, start, grad=problem.grad, max_steps=100)
+        for k in range(result.nit):
+            x, after = result.path[k], result.path[k + 1]
+            slope, slope_after = (problem.grad(at) @ (after - x) for at in (x, after))
+            fall = result.values[k + 1] - result.values[k]
+            assert slope < 0
+            assert abs(slope_after) <= 0.9 * abs(slope) * (1 + 1e-9)
+            assert fall <= 1e-4 * slope + 1e-14 * (1 + abs(result.values[k]))
+            checked += 1
+    assert checked > 20
+
+
+def test_lbfgs_stays_inside_a_domain_and_leaves_a_function_without_minimum():
+    inside = lbfgs(lambda x: x - math.log(x), 5.0, grad=lambda x: 1 - 1 / x)
+    assert inside.status == "converged"
+    assert inside.x == pytest.approx(1, abs=1e-6)
+    saddle = problems.saddle()
+    for result in (
+        lbfgs(lambda x: -x, 1.0, grad=lambda x: -1.0),
+        lbfgs(saddle.fun, [1.0, 1.0], grad=saddle.grad),
+    ):
+        assert result.status == "diverged"
+        assert "fun may have no minimum" in result.message
+
+
+def test_pairs_without_positive_curvature_are_left_out():
+    """-cos bends down between pi / 2 and pi, where s.y is negative."""
+    result = lbfgs(lambda x: -np.cos(x), 3.0, grad=np.sin)
+    assert result.success
+    assert np.cos(result.x) == pytest.approx(1)
+    assert (np.diff(result.values) < 0).all()
+
+
+def test_a_large_constant_does_not_keep_the_line_searches_from_the_minimum():
+    problem = problems.valley()
+
+    def lifted(x):
+        return problem.fun(x) + 1e9
+
+    for result in (
+        newton(lifted, [-1.2, 1], grad=problem.grad, hess=problem.hess, line_search=True),
+        lbfgs(lifted, [-1.2, 1], grad=problem.grad),
+    ):
+        assert result.success
+        np.testing.assert_allclose(result.x, [1, 1], atol=1e-5)
+
+
+# What newton and lbfgs have in common
+
+BOTH = {
+    "newton": newton,
+    "newton with line search": lambda *args, **options: newton(*args, line_search=True, **options),
+    "lbfgs": lbfgs,
+}
+both = pytest.mark.parametrize("method", BOTH.values(), ids=BOTH)
+
+
+@both
+def test_their_results_are_the_ends_of_their_paths(method):
+    problem = problems.valley()
+    for x0, fun in (([-1.2, 1.0], problem.fun), (0.5, square)):
+        result = method(fun, x0)
+        assert result.success
+        np.testing.assert_array_equal(result.path[-1], result.x)
+        assert result.values[-1] == result.fun
+        assert result.grad_norms[-1] == pytest.approx(np.linalg.norm(result.grad), rel=1e-14)
+        assert len(result.path) == len(result.values) == len(result.grad_norms) == result.nit + 1
+        assert result.path.shape[1:] == np.shape(x0)
+        assert type(result.fun) is float
+        assert type(result.status) is type(result.message) is type(result.optimizer) is str
+    assert type(result.x) is type(result.grad) is float
+
+
+@both
+def test_they_call_functions_of_a_number_with_plain_numbers(method):
+    seen = set()
+
+    def fun(x):
+        seen.add(type(x))
+        return math.cosh(x)
+
+    assert method(fun, 1, grad=lambda x: seen.add(type(x)) or math.sinh(x)).success
+    assert seen == {float}
+
+
+@both
+def test_they_count_their_calls(method):
+    count, problem = Counter(), problems.valley()
+
+    def fun(x):
+        count["fun"] += 1
+        return problem.fun(x)
+
+    def grad(x):
+        count["grad"] += 1
+        return problem.grad(x)
+
+    for options in ({"grad": grad}, {}):
+        count.clear()
+        result = method(fun, [-1.2, 1.0], **options)
+        assert result.nfev == count["fun"]
+        assert result.njev == count["grad"] or not options
+
+
+@both
+def test_they_report_the_start_and_every_step(method):
+    seen = []
+    result = method(
+        problems.valley().fun,
+        [-1.2, 1.0],
+        grad=problems.valley().grad,
+        callback=lambda k, x, value, g: seen.append((k, x, value, g)),
+    )
+    assert [k for k, *_ in seen] == list(range(result.nit + 1))
+    np.testing.assert_array_equal([x for _, x, _, _ in seen], result.path)
+    np.testing.assert_array_equal([value for _, _, value, _ in seen], result.values)
+
+
+@both
+def test_a_flat_start_takes_no_step(method):
+    result = method(square, 0.0, grad=twice)
+    assert (result.status, result.nit, result.path.tolist()) == ("converged", 0, [0.0])
+
+
+@both
+def test_they_leave_the_callers_array_alone_and_bear_scribbling(method):
+    def fun(x):
+        value = x @ x
+        x[:] = 99
+        return value
+
+    x0 = np.array([5.0, 1.0])
+    result = method(fun, x0, grad=twice, callback=lambda k, x, value, g: x.fill(7))
+    assert x0.tolist() == [5, 1]
+    np.testing.assert_allclose(result.x, 0, atol=1e-6)
+
+
+@both
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"x0": np.ones((2, 1))}, ValueError, r"x0\.ravel\(\)"),
+        ({"x0": [np.nan, 1.0]}, ValueError, "x0 must be finite"),
+        ({"x0": "ab"}, TypeError, "x0 must hold real numbers"),
+        ({"fun": 3.0}, TypeError, "fun must be a function"),
+        ({"fun": lambda x: x}, ValueError, "single number"),
+        ({"fun": lambda x: np.nan}, ValueError, "fun is not finite at the start"),
+        ({"grad": 3.0}, TypeError, "grad must be a function"),
+        ({"grad": lambda x: x[:1]}, ValueError, r"grad must give the shape of x, \(2,\)"),
+        ({"grad": lambda x: x * np.nan}, ValueError, "gradient is not finite at the start"),
+        ({"max_steps": 0}, ValueError, "max_steps must be at least 1"),
+        ({"tol": -1}, ValueError, "tol must be 0 or above"),
+        ({"diverge_at": [1.0, 2.0]}, ValueError, "diverge_at must be one number"),
+        ({"x0": [1e11, 0.0]}, ValueError, "raise diverge_at"),
+    ],
+)
+def test_they_refuse_bad_input(method, options, error, words):
+    arguments = {"fun": squares, "x0": [1.0, 2.0], "grad": None} | options
+    fun, x0 = arguments.pop("fun"), arguments.pop("x0")
+    with pytest.raises(error, match=words):
+        method(fun, x0, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"hess": np.eye(2)}, TypeError, "hess must be a function"),
+        ({"hess": lambda x: np.eye(3)}, ValueError, r"hess must give shape \(2, 2\).*got \(3, 3\)"),
+        ({"hess": lambda x: 2.0}, ValueError, r"got \(\)"),
+        (
+            {"hess": lambda x: np.full((2, 2), np.nan)},
+            ValueError,
+            "hess is not finite at the start",
+        ),
+        ({"hess": lambda x: np.array([[1.0, 2], [3, 4]])}, ValueError, r"\(H \+ H\.T\) / 2"),
+        ({"hess": lambda x: None}, TypeError, "hess must return real numbers"),
+        ({"damping": -1.0}, ValueError, "damping must be 0 or above"),
+        ({"damping": np.nan}, ValueError, "damping must be finite"),
+        ({"damping": [1.0, 2.0]}, ValueError, "damping must be one number"),
+        ({"line_search": "no"}, TypeError, "line_search must be True or False"),
+    ],
+)
+def test_newton_refuses_bad_input(options, error, words):
+    with pytest.raises(error, match=words):
+        newton(squares, [1.0, 2.0], **options)
+
+
+def test_lbfgs_refuses_a_memory_that_is_no_whole_number():
+    with pytest.raises(ValueError, match="memory must be at least 1"):
+        lbfgs(squares, [1.0], memory=0)
+    with pytest.raises(TypeError, match="memory must be a whole number"):
+        lbfgs(squares, [1.0], memory=2.5)
+
+
+def test_they_are_named_by_their_calls():
+    assert at_saddle().optimizer == "newton()"
+    assert at_saddle(damping=0.5, line_search=True).optimizer == (
+        "newton(damping=0.5, line_search=True)"
+    )
+    assert lbfgs(squares, [1.0], memory=3).optimizer == "lbfgs(memory=3)"
+
+
+# Backtracking
+
+
+@pytest.mark.parametrize("initial", [0.5, 1.0, 4.0])
+@pytest.mark.parametrize("shrink", [0.3, 0.5, 0.9])
+@pytest.mark.parametrize("c", [1e-4, 0.3])
+def test_the_first_step_length_with_the_fall_of_armijo_is_chosen(c, shrink, initial):
+    problem, x = problems.valley(), np.array([-1.2, 1.0])
+    g = problem.grad(x)
+    t = backtracking(problem.fun, x, -g, gradient=g, c=c, shrink=shrink, initial=initial)
+
+    def falls_enough(t):
+        return problem.fun(x - t * g) <= problem.fun(x) - c * t * (g @ g)
+
+    trials = [initial]
+    while trials[-1] > t:
+        trials.append(shrink * trials[-1])
+    assert trials[-1] == t
+    assert [falls_enough(trial) for trial in trials] == [False] * (len(trials) - 1) + [True]
+
+
+def test_the_first_newton_step_in_the_valley_is_shortened_to_an_eighth():
+    problem, x = problems.valley(), np.array([-1.0, 1.0])
+    g = problem.grad(x)
+    p = np.linalg.solve(problem.hess(x), -g)
+    assert backtracking(problem.fun, x, p, gradient=g) == 0.125
+
+
+@pytest.mark.parametrize("fun", [lambda x: x - np.log(x), lambda x: x - math.log(x)])
+def test_a_trial_beyond_the_edge_of_the_domain_does_not_pass(fun):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert backtracking(fun, 5.0, -40.0, gradient=0.8) == 0.0625  # 40 / 8 ends at 0
+
+
+def test_minus_infinity_does_not_pass_for_a_fall():
+    def fun(x):
+        return -np.inf if x < 0 else x
+
+    assert backtracking(fun, 1.0, -4.0, gradient=1.0) == 0.25  # ends at 0: a fall of 1
+
+
+@pytest.mark.parametrize("direction", [[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]])
+def test_a_direction_that_does_not_lead_down_is_refused(direction):
+    with pytest.raises(ValueError, match=r"must lead down.*use -gradient"):
+        backtracking(squares, [1.0, 0.0], direction, gradient=[2.0, 0.0])
+
+
+@pytest.mark.parametrize("offset", [0.0, 1.0, 1e6])
+def test_a_wrong_gradient_ends_in_an_error_that_says_so(offset):
+    with pytest.raises(ValueError, match=r"no step along direction .*numerical\.grad"):
+        backtracking(lambda x: x @ x + offset, [1.0, 2.0], [2.0, 4.0], gradient=[-2.0, -4.0])
+
+
+def test_a_fall_below_the_rounding_of_the_function_passes_at_once():
+    t = backtracking(lambda x: 1e6 + x * x, 1e-9, -1e-9, gradient=2e-9)
+    assert t == 1.0
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"c": 0}, ValueError, "c must lie between 0 and 1"),
+        ({"c": 1.0}, ValueError, "c must lie between 0 and 1"),
+        ({"shrink": 1.0}, ValueError, "shrink must lie between 0 and 1"),
+        ({"initial": 0}, ValueError, "initial must be above 0"),
+        ({"gradient": [1.0]}, ValueError, r"gradient must have the shape of x, \(2,\), got \(1,\)"),
+        ({"gradient": twice}, TypeError, r"use grad\(x\)"),
+        ({"direction": -1.0}, ValueError, r"direction must have the shape of x"),
+        ({"direction": [np.nan, 0]}, ValueError, "direction must be finite"),
+        ({"fun": 1.0}, TypeError, "fun must be a function"),
+        ({"fun": lambda x: np.inf}, ValueError, "fun is not finite at x="),
+        ({"x": np.ones((2, 1))}, ValueError, r"x\.ravel\(\)"),
+    ],
+)
+def test_backtracking_refuses_bad_input(options, error, words):
+    arguments = {"fun": squares, "x": [1.0, 2.0], "direction": [-1.0, -1.0], "gradient": [2.0, 4.0]}
+    with pytest.raises(error, match=words):
+        backtracking(**(arguments | options))
+
+
+# Whose fault it is: an edge of the domain, or a fault in the function
+
+
+def log_by_numbers(x):
+    """x - log x of columns (1, k), written for numbers: math.log raises for a single one."""
+    return np.array([value - math.log(value) for value in x[0]])
+
+
+@pytest.mark.parametrize("grad", [lambda x: 1 - 1 / x, None])
+def test_a_column_beyond_the_edge_does_not_spoil_the_others(grad):
+    rates = [8.0, 0.1, 0.5]
+    many = minimize_many(log_by_numbers, [[1.7]], sgd, learning_rates=rates, grad=grad)
+    assert many.status.tolist() == ["diverged", "converged", "converged"]
+    for j, rate in enumerate(rates):
+        one = minimize(lambda x: x[0] - math.log(x[0]), [1.7], sgd(rate), grad=grad)
+        assert (many.run(j).status, many.run(j).nit) == (one.status, one.nit)
+        np.testing.assert_allclose(many.run(j).path, one.path, rtol=1e-12)
+
+
+def test_a_gradient_that_raises_for_one_column_does_not_spoil_the_others():
+    def grad(x):
+        return np.array([[1 / value if value > 1 else 1 / 0 for value in x[0]]])
+
+    many = minimize_many(squares, [[1.2, 40.0]], sgd(1.0), grad=grad, max_steps=3)
+    assert many.status.tolist() == ["diverged", "max_steps"]
+
+
+def test_the_column_that_fails_at_the_start_is_named():
+    with pytest.raises(ValueError, match=r"could not be evaluated at the start \[-3\.\]"):
+        minimize_many(log_by_numbers, [[1.0, -3.0]], sgd(0.1))
+
+
+@pytest.mark.parametrize(
+    ("fun", "error", "words"),
+    [
+        (lambda x: math.exp(x[0]), TypeError, r"np\.log for math\.log"),
+        (lambda x: x[0] if x[0] > 0 else -x[0], ValueError, r"np\.where for if"),
+    ],
+)
+def test_a_function_written_for_a_number_is_told_how_to_take_columns(fun, error, words):
+    with pytest.raises(error, match=words) as caught:
+        minimize_many(fun, [[1.0, 2.0]], sgd(0.1))
+    assert "columns of shape (1, 2)" in str(caught.value)
+    assert "minimize for each start" in str(caught.value)
+
+
+def fails_below_one(x):
+    """The square, with a fault in the code that shows only below 1."""
+    return x @ x if x[0] > 1 else (np.ones((2, 3)) @ np.ones(2)).sum()
+
+
+METHODS = {
+    "minimize": lambda fun, **options: minimize(fun, [5.0], sgd(0.1), **options),
+    "newton": lambda fun, **options: newton(fun, [5.0], damping=10.0, **options),
+    "lbfgs": lambda fun, **options: lbfgs(fun, [5.0], **options),
+}
+
+
+@pytest.mark.parametrize("grad", [twice, None])
+@pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
+def test_a_fault_in_the_function_is_raised_and_not_called_divergence(method, grad):
+    with pytest.raises(ValueError, match=r"^fun failed at x=\[.*\]: matmul.*np\.nan") as caught:
+        method(fails_below_one, grad=grad)
+    assert "matmul" in str(caught.value.__cause__)
+
+
+def test_a_fault_in_the_gradient_is_raised_too():
+    def grad(x):
+        return 2 * x if x[0] > 1 else np.ones((2, 3)) @ np.ones(2)
+
+    with pytest.raises(ValueError, match=r"^grad failed at x=\[.*\]: matmul"):
+        minimize(squares, [5.0], sgd(0.1), grad=grad)
+    with pytest.raises(ValueError, match=r"grad failed for columns of shape \(1, 2\): matmul"):
+        minimize_many(squares, [[5.0, 9.0]], sgd(0.1), grad=lambda x: grad(x[0] / 9))
+
+
+@pytest.mark.parametrize("error", [KeyError("w"), IndexError("7"), RuntimeError("no")])
+def test_other_errors_of_the_function_pass_untouched(error):
+    def fun(x):
+        if x[0] < 1:
+            raise error
+        return x @ x
+
+    with pytest.raises(type(error)) as caught:
+        minimize(fun, [5.0], sgd(0.1), grad=twice)
+    assert caught.value is error
+
+
+def test_derivatives_of_this_package_end_a_run_at_the_edge():
+    for log in (math.log, np.log):
+        grad = numerical.grad(lambda x, log=log: x - log(x))
+        result = minimize(square, 1.7, sgd(8.0), grad=grad)
+        assert (result.status, result.path.tolist()) == ("diverged", [1.7])
+
+
+# Rates
+
+
+@pytest.mark.parametrize("bad", [np.nan, -0.1, np.inf])
+def test_a_schedule_that_gives_no_rate_names_the_step_and_the_rate(bad):
+    def schedule(k):
+        return bad if k == 3 else 0.1
+
+    with pytest.raises(ValueError, match=rf"got {bad} at step 3; mend the schedule"):
+        minimize(square, 5.0, sgd(schedule), grad=twice)
+    with pytest.raises(ValueError, match="at step 3"):
+        minimize_many(squares, [[5.0, 1.0]], sgd(schedule), grad=twice)
+
+
+def test_a_rate_of_zero_in_a_schedule_rests_for_a_step():
+    result = minimize(square, 5.0, sgd(lambda k: 0.1 * (k > 0)), grad=twice, max_steps=2)
+    assert result.path.tolist() == [5, 5, 4]
+
+
+@pytest.mark.parametrize("x0", [5.0, [5.0], [5.0, 1.0], [5.0, 1.0, 2.0]])
+def test_several_rates_never_act_on_the_coordinates_of_one_start(x0):
+    fun = square if np.ndim(x0) == 0 else squares
+    with pytest.raises(ValueError, match=r"learning_rate holds 2 values.*minimize_many"):
+        minimize(fun, x0, sgd([0.1, 0.2]), grad=twice)
+    with pytest.raises(ValueError, match=r"momentum holds 2 values.*columns"):
+        minimize(fun, x0, sgd(0.1, momentum=[0.1, 0.2]), grad=twice)
 
 
 # Properties

@@ -239,3 +239,37 @@ def test_momentum_outside_0_to_1_is_refused(momentum):
 def test_an_optimizer_is_named_by_the_call_that_made_it(optimizer, name):
     assert isinstance(optimizer, Optimizer)
     assert optimizer.name == repr(optimizer) == name
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -0.1, None, "0.1", [0.1, -0.1], True])
+def test_a_schedule_that_gives_no_rate_names_the_step(bad):
+    optimizer = sgd(lambda k: bad if k == 2 else 0.1)
+    with pytest.raises(ValueError, match=r"finite rate of 0 or above, got .* at step 2"):
+        steps_for(optimizer, [1.0] * 3)
+
+
+def test_a_schedule_may_rest_at_zero_and_may_give_symbols():
+    assert steps_for(sgd(lambda k: 0.1 * k), [1.0, 1.0]) == [0, -0.1]
+    rate = sp.Symbol("rate")
+    g = sp.Symbol("g")
+    step, _ = sgd(lambda k: rate / (k + 1)).update(g, SGDState(1, 0), 0)
+    assert step == -rate * g / 2
+    halved = steps_for(sgd(lambda k: sp.Rational(1, k + 1)), [1, 1])
+    assert [float(step) for step in halved] == [-1, -0.5]
+
+
+@pytest.mark.parametrize("nesterov", ["no", "False", 0, 1, None, 0.9])
+def test_nesterov_is_true_or_false(nesterov):
+    with pytest.raises(TypeError, match="nesterov must be True or False, got"):
+        sgd(0.1, momentum=0.9, nesterov=nesterov)
+
+
+@pytest.mark.parametrize("g", [1.0, np.ones(2), np.ones(3)])
+def test_several_rates_or_momenta_need_columns(g):
+    for optimizer, name in (
+        (sgd([0.1, 0.2]), "learning_rate"),
+        (sgd(lambda k: np.array([0.1, 0.2])), "learning_rate"),
+        (sgd(0.1, momentum=[0.1, 0.2]), "momentum"),
+    ):
+        with pytest.raises(ValueError, match=rf"{name} holds 2 values.*minimize_many"):
+            optimizer.update(g, optimizer.init(g), g)
