@@ -1,10 +1,15 @@
 """Measure what a gradient costs: calclib.autodiff beside hand-written NumPy and other libraries.
 
-Every ratio is the median of one contender over the median of the gradient written by hand. All
-take turns in the same run, on one thread, in float64, and each must give the gradient of the one
-by hand before it is timed. PyTorch (eager) and JAX (jit) take part where they are installed. The
-last part shows what a gradient costs beside its function, in time and memory, as size and depth
-grow; its plot is `_build/bench_autodiff.png`.
+Every ratio is the median of one contender over the median of the gradient written by hand, in
+processor time, so that other work on the machine counts little. All take turns in the same run, on
+one thread, in float64, and each must give the gradient of the one by hand before it is timed.
+PyTorch (eager) and JAX (jit) take part where they are installed; of JAX the threads that wait count
+too. The figures of micrograd are quoted, not measured. The last part shows what a gradient costs
+beside its function, in time and memory, as size and depth grow; its plot is
+`_build/bench_autodiff.png`.
+
+The gradient by hand overwrites each array as soon as it is not needed. "calclib" has a Var for each
+W and b of a layer, "calclib flat" one vector of all parameters, as `nn.train` has it.
 """
 
 import importlib
@@ -57,10 +62,10 @@ def medians(contenders, *, times, inner):
     gc.collect()
     for _ in range(times):
         for name, call in contenders.items():
-            start = time.perf_counter()
+            start = time.process_time()
             for _ in range(inner):
                 call()
-            measured[name].append((time.perf_counter() - start) / inner)
+            measured[name].append((time.process_time() - start) / inner)
     return {name: statistics.median(taken) for name, taken in measured.items()}
 
 
