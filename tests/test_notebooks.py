@@ -321,3 +321,91 @@ def test_chapter_06_pays_about_three_forwards_for_a_gradient():
     rows = re.findall(r"^ +\d+ +\d+ +\S+M +\S+M +(\S+) +\d+$", said_in_chapter_06(), re.MULTILINE)
     assert len(rows) == 4
     assert all(2.5 < float(ratio) < 3.5 for ratio in rows)
+
+
+# --- the numbers of chapter 04 --------------------------------------------------------------------
+
+
+@functools.cache
+def chapter_04():
+    """Give what the cells of chapter 04 print, and its prose as one line."""
+    (chapter,) = (path for path in CHAPTERS if path.stem == "04_hessian")
+    nb = stored(chapter)
+    prose = " ".join(cell.source for cell in nb.cells if cell.cell_type == "markdown")
+    return "".join(printed(cell) for cell in code_cells(nb)), " ".join(prose.split())
+
+
+@pytest.mark.parametrize(
+    "way", ["symbolic", "numerical", "autodiff"], ids=lambda way: f"the {way} one"
+)
+def test_chapter_04_has_one_hessian_of_the_valley(way):
+    said, prose = chapter_04()
+    rows = re.findall(rf"^  {way} +(\S+) +(\S+) +(\S+)$", said, re.MULTILINE)
+    assert [float(entry) for entry in rows[0]] == pytest.approx([802, -400, 200], abs=1e-4)
+    assert [float(entry) for entry in rows[1]] == pytest.approx([22, 200, 200], abs=1e-4)
+    assert r"\begin{pmatrix} 802 & -400 \\ -400 & 200 \end{pmatrix}" in prose
+
+
+def test_chapter_04_takes_condition_numbers_of_sizes():
+    said, prose = chapter_04()
+    for name, matrix, shown in (
+        ("bowl", [[2, 0], [0, 20]], "10.0"),
+        (r"valley at \(1, 1\)", [[802, -400], [-400, 200]], "2508.0"),
+        ("saddle", [[2, -4], [-4, 6]], "17.9"),
+    ):
+        sizes = np.linalg.svd(matrix, compute_uv=False)
+        assert f"{sizes[0] / sizes[1]:.1f}" == shown
+        assert re.search(rf"^{name} +eigenvalues .* condition {shown}$", said, re.MULTILINE)
+    assert "saddle, signed: -17.9\n" in said
+    assert r"$\kappa = 2508.0$" in prose
+    assert "would get $-17.9$" in prose
+
+
+def test_chapter_04_knows_the_curvatures_of_the_saddle():
+    said, prose = chapter_04()
+    low, high = 4 - 2 * 5**0.5, 4 + 2 * 5**0.5
+    assert f"eigenvalues [{low:.4f}, {high:.3f}]" in said
+    assert f"{high:.3f} and ${low:.3f}$" in prose
+
+
+def test_chapter_04_shrinks_the_error_of_the_bowl_as_promised():
+    said, prose = chapter_04()
+    assert f"{9 / 11:.3f}" == "0.818"
+    assert re.search(r"^0\.0909 +converged .* 0\.818$", said, re.MULTILINE)
+    assert re.search(r"^0\.1000 +max_steps .* 1\.000$", said, re.MULTILINE)
+    assert re.search(r"^0\.1010 +diverged .* 1\.020$", said, re.MULTILINE)
+    assert "shrinks the error by 0.818 in every step" in prose
+    assert "With 0.1 the run never settles" in prose
+    assert "With 0.101 it diverges" in prose
+
+
+def test_chapter_04_leaves_the_saddle_with_descent_and_lands_on_it_with_newton():
+    said, prose = chapter_04()
+    point, steps = np.array([1.0, 1.0]), 0
+    while np.linalg.norm(point) <= 1000:
+        point, steps = point - 0.1 * np.array([[2, -4], [-4, 6]]) @ point, steps + 1
+    assert steps == 143
+    assert "|p| > 1000 at step 143\n" in said
+    assert "descent leaves along [0.851 0.526]\n" in said
+    assert (point / np.linalg.norm(point)).round(3).tolist() == [0.851, 0.526]
+    assert "Newton after 1 step: [0. 0.]\n" in said
+    assert "along the eigenvector $(0.851, 0.526)$" in prose
+    assert "at step 143" in prose
+
+
+def test_chapter_04_gains_the_root_of_the_condition_number():
+    said, _ = chapter_04()
+    rows = re.findall(r"^ +(\d+) +(\d+) +(\d+) +(\d+) +(\d+)$", said, re.MULTILINE)
+    assert [row[0] for row in rows] == ["10", "100", "1000"]
+    for row in rows:
+        kappa, plain, plain_theory, heavy, heavy_theory = map(int, row)
+        assert plain == plain_theory
+        assert heavy_theory <= heavy < 1.6 * heavy_theory
+        assert plain_theory == round(np.log(1e-6) / np.log((kappa - 1) / (kappa + 1)))
+
+
+def test_chapter_04_doubles_the_digits():
+    said, _ = chapter_04()
+    ratios = re.findall(r"^ +[123]   \S+e-\d+ +(\d\.\d{3})$", said, re.MULTILINE)
+    limit = float(re.search(r"^theory, .*: (\S+)$", said, re.MULTILINE)[1])
+    assert float(ratios[-1]) == pytest.approx(limit, abs=0.005)
