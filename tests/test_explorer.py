@@ -3,6 +3,7 @@
 import itertools
 import json
 import re
+from decimal import Decimal
 from html.parser import HTMLParser
 
 import matplotlib as mpl
@@ -705,6 +706,15 @@ def test_every_slider_can_return_to_where_it_stands_at_first(shown, scene):
         places = np.array(slider.values())
         nearest = places[np.abs(places - slider.value).argmin()]
         assert nearest == pytest.approx(slider.value, rel=1e-9, abs=1e-12), slider.name
+
+
+@every
+def test_rounding_in_the_markup_cuts_no_position_off(shown):
+    ranges = iter(Tags(shown.html()).all("input", type="range"))
+    for scene in shown.scenes:
+        for slider, tag in zip(scene.sliders, ranges, strict=False):
+            low, high, step = (Decimal(tag[key]) for key in ("min", "max", "step"))
+            assert (high - low) // step + 1 == len(slider.values()), slider.name
 
 
 @pytest.mark.parametrize("scene", DIALS, ids=lambda scene: scene.title)

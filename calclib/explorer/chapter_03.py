@@ -153,7 +153,9 @@ def _dial(low, high, rate, limit) -> Slider:
     """
     decades = math.log10(limit / rate)
     step = decades / round(decades / 0.01)
-    ends = (rate * 10 ** (step * round((e - math.log10(rate)) / step)) for e in (low, high))
+    low, high = (step * round((end - math.log10(rate)) / step) for end in (low, high))
+    high += 1e-9  # the markup rounds its numbers, which must not cut the last position off
+    ends = (rate * 10**low, rate * 10**high)
     return Slider("rate", "Learning rate", *ends, rate, step=step, log=True, form="g")
 
 
