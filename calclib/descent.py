@@ -50,7 +50,7 @@ class DescentResult:
         The gradient there.
     status : str or ndarray of str, shape (k,)
         "converged", "max_steps" or "diverged"; from `newton` also "singular", when its step is not
-        defined; from a line search also "stalled", when no step lowers fun beyond its rounding.
+        defined; from a line search also "stalled", when it finds no step that lowers fun.
     message : str or tuple of k str
         A sentence: which test fired, and what to try.
     path : ndarray, shape (steps + 1,), (steps + 1, n) or (steps + 1, n, k)
@@ -424,6 +424,10 @@ def newton(
     size or 6e-8 |fun| / r^2, where r is the smallest max(1, |x_j|). The step is then not defined,
     and the status "singular".
 
+    The kind is told of the Hessian at the end. It is not told when the Hessian one step further
+    differs by more than a quarter of its smallest eigenvalue: then the run is still on its way to a
+    degenerate point, or down a slope such as exp(x) that has no flat one.
+
     A step costs one Hessian and its eigenvectors, of the order of n^3 operations; `nfev` counts the
     values of `fun` that differences took.
 
@@ -498,8 +502,9 @@ def newton(
             H = hess(run.x)
             status = run.status()
         else:
-            error = (lambda size: _error_of_differences(run, size)) if by_differences else None
-            why = _landing(H, line_search, error) if status == _CONVERGED else ""
+            why = (
+                _landing(run, H, hess, by_differences, line_search) if status == _CONVERGED else ""
+            )
     options = {"damping": (damping, 0.0), "line_search": (line_search, False)}
     return run.result(status, why, advice, _call_text("newton", options))
 
@@ -535,11 +540,13 @@ def lbfgs(
     zero to rounding, tells of no positive curvature along s and is left out, so that -B g leads
     down.
 
-    The step length t fulfils the strong Wolfe conditions, with p = -B g:
+    Where no pair is known, B is min(1, 1 / |g|) I: the first step is tried with a length of at
+    most 1. The step length t fulfils the strong Wolfe conditions, with p = -B g:
     fun(x + t p) <= fun(x) + 1e-4 t g.p, and the slope along p has fallen to at most 0.9 of |g.p|
-    in size. It tries t = 1 first, and min(1, 1 / |g|) where no pair is known, then doubles or
-    interpolates. Where fun changes by less than its rounding, the slopes alone decide. If no t is
-    found the pairs are forgotten once; if -g leads nowhere either, the run has stalled.
+    in size. It tries t = 1 first, then doubles or interpolates. Where fun changes by less than its
+    rounding, the slopes alone decide. If no such t is found in 60 trials the lowest point seen will
+    do; if none is lower, the pairs are forgotten, and if -g leads nowhere either, the run has
+    stalled.
 
     Points where `fun` or its gradient is not finite count as too far.
 
@@ -565,9 +572,8 @@ def lbfgs(
     with np.errstate(all="ignore"):
         status = run.status()
         while status is None:
-            p = -_two_loops(run.g, pairs)
-            first = 1.0 if pairs else min(1.0, 1 / float(run.norm))
-            found = _wolfe(run, p, np.vdot(run.g, p), first)
+            p = -_two_loops(run.g, pairs) if pairs else -run.g * min(1.0, 1 / float(run.norm))
+            found = _wolfe(run, p, np.vdot(run.g, p))
             if found is None and pairs:
                 pairs.clear()
                 continue
@@ -802,7 +808,7 @@ class _Run:
             message = f"Stopped by max_steps after {after}: {above}. Try more steps, or {advice}."
         elif status == _STALLED:
             message = (
-                f"Stalled after {after}: no step lowers fun by more than its rounding, and "
+                f"Stalled after {after}: the line search found no step that lowers fun, and "
                 f"{above}. Try a larger tol, or compare grad with numerical.grad(fun)."
             )
         elif status == _SINGULAR:
@@ -851,26 +857,43 @@ def _error_of_differences(run, size):
     return 4 * _EPS**0.5 * max(size, abs(run.value) / scale**2)
 
 
-def _landing(H, line_search, error):
+def _landing(run, H, hess, by_differences, line_search):
     """Say of what kind the flat point is where Newton's method has landed."""
     if not np.isfinite(H).all():
         return "The Hessian is not finite there and does not tell the kind of the point."
     point = curvature.classify(H)
-    if error is not None:
-        size = np.abs(point.eigenvalues).max()
-        point = curvature.classify(H, tol=min(error(size) / size, 0.999) if size > 0 else 0)
-    has = f"The Hessian there has {_spread(point.eigenvalues)}: "
-    if point.kind == "minimum":
-        return has + "a minimum."
+    size = np.abs(point.eigenvalues).max()
+    if by_differences and size > 0:
+        error = _error_of_differences(run, size)
+        point = curvature.classify(H, tol=min(max(error / size, 1e-8), 0.999))
+    has = f"The Hessian there has {_spread(point.eigenvalues)}"
     if point.kind == "degenerate":
-        return has + "one counts as zero, so second derivatives do not tell the kind of the point."
+        which = "it counts" if run.x.size == 1 else "one counts"
+        return f"{has}: {which} as zero, so second derivatives do not tell the kind of the point."
+    if not _is_settled(run, point, hess):
+        return f"{has}, but one more step would change it by much: it does not tell the kind."
+    if point.kind == "minimum":
+        return f"{has}: a minimum."
     enough = -1.005 * point.eigenvalues[0]
     search = "another start" if line_search else "line_search=True from a start beside it"
     return (
-        f"{has}a {point.kind}, not a minimum. "
+        f"{has}: a {point.kind}, not a minimum. "
         f"Newton's method goes to flat points of any kind; try {search}, or damping above "
         f"{enough:.3g}."
     )
+
+
+def _is_settled(run, point, hess):
+    """Tell whether the Hessian is about the same one Newton step ahead, where the model is flat.
+
+    On the way to x^4's minimum, or down a slope such as exp(x) that has none, it is not.
+    """
+    V, lambdas = point.eigenvectors, point.eigenvalues
+    p = -(V @ (V.T @ run.g.ravel() / lambdas)).reshape(run.x.shape)
+    if not np.isfinite(_length(p)):
+        return False
+    H, ahead = (V * lambdas) @ V.T, hess(run.x + p).reshape(len(V), len(V))
+    return bool(np.abs(ahead - H).max() <= 0.25 * np.abs(lambdas).min())
 
 
 def _spread(lambdas):
@@ -914,7 +937,7 @@ def _two_loops(g, pairs):
     return q
 
 
-def _wolfe(run, p, slope, t, c1=1e-4, c2=0.9, trials=60):
+def _wolfe(run, p, slope, *, c1=1e-4, c2=0.9, trials=60):
     """Give the point, value and gradient at a t with the strong Wolfe conditions, or None.
 
     The t wanted lies between low, the best so far with a slope towards high, and high.
@@ -922,7 +945,7 @@ def _wolfe(run, p, slope, t, c1=1e-4, c2=0.9, trials=60):
     if not slope < 0:
         return None
     noise = 4 * _EPS * abs(run.value)
-    low, value_low, slope_low, best = 0.0, run.value, slope, None
+    t, low, value_low, slope_low, best = 1.0, 0.0, run.value, slope, None
     high, value_high = np.inf, np.inf
     for _ in range(trials):
         x = run.x + t * p

@@ -879,6 +879,9 @@ def test_where_the_hessian_is_positive_definite_a_line_search_changes_no_full_st
         (lambda p: p[0] ** 2 - p[1] ** 2, [1.0, 1.0], "a saddle, not a minimum"),
         (lambda p: p[0] ** 2 + p[1] ** 4, [0.0, 0.0], "one counts as zero"),
         (lambda p: 1000 + p[0] ** 2 + 0 * p[1], [0.0, 1.0], "one counts as zero"),
+        (lambda x: x**4, 1.0, "one more step would change it by much"),
+        (lambda x: x**3, 1.0, "one more step would change it by much"),
+        (np.exp, 1.0, "one more step would change it by much"),
     ],
 )
 def test_the_message_says_of_what_kind_the_point_is_where_newton_lands(fun, x0, words):
@@ -1069,6 +1072,12 @@ def test_pairs_without_positive_curvature_are_left_out():
     assert result.success
     assert np.cos(result.x) == pytest.approx(1)
     assert (np.diff(result.values) < 0).all()
+
+
+def test_a_gradient_whose_square_overflows_does_not_stop_lbfgs():
+    result = lbfgs(lambda x: math.exp(x * x), 20.0, grad=lambda x: 2 * x * math.exp(x * x))
+    assert result.success
+    assert result.x == pytest.approx(0, abs=1e-6)
 
 
 def test_a_large_constant_does_not_keep_the_line_searches_from_the_minimum():
