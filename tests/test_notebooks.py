@@ -16,6 +16,8 @@ import pytest
 import tidy_notebooks
 from PIL import Image
 
+from calclib import autodiff
+
 ROOT = Path(__file__).resolve().parent.parent
 CHAPTERS = sorted((ROOT / "chapters").glob("*.ipynb"))
 LABEL = re.compile(r"^:label: ex-(\d+)-(\d+)$", re.MULTILINE)
@@ -409,3 +411,11 @@ def test_chapter_04_doubles_the_digits():
     ratios = re.findall(r"^ +[123]   \S+e-\d+ +(\d\.\d{3})$", said, re.MULTILINE)
     limit = float(re.search(r"^theory, .*: (\S+)$", said, re.MULTILINE)[1])
     assert float(ratios[-1]) == pytest.approx(limit, abs=0.005)
+
+
+def test_chapter_06_names_what_the_source_of_autodiff_has():
+    (chapter,) = (path for path in CHAPTERS if path.stem == "06_backpropagation")
+    words = "".join(cell.source for cell in stored(chapter).cells if cell.cell_type == "markdown")
+    for name in ("Var", "_node", "primitive", "_order", "_sweep", "backward"):
+        assert f"`{name}" in words
+        assert hasattr(autodiff, name)

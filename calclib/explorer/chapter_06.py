@@ -152,7 +152,7 @@ def _graph_marks() -> tuple[Text, ...]:
         ("v₂ = {v2:.1f}", "slope {d_v2:.3f}", 8.1, 1.8),
         ("h₁ = {h1:.3f}", "δ₁ = {d_b1:.3f}", 5.0, 9.35),
         ("h₂ = {h2:.3f}", "δ₂ = {d_b2:.3f}", 5.0, 0.1),
-        ("out = {out:.3f}", "δ = {d_c:.3f}", 6.95, 4.65),
+        ("out = {out:.2f}", "δ = {d_c:.2f}", 6.95, 4.65),
     ]
     marks = [Text(0.6, 5.5, "x = {x:.1f}", "blue", "middle")]
     for value, slope, x, y in lines:
