@@ -1406,6 +1406,34 @@ def test_a_fault_in_the_gradient_is_raised_too():
         minimize_many(squares, [[5.0, 9.0]], sgd(0.1), grad=lambda x: grad(x[0] / 9))
 
 
+@pytest.mark.parametrize(
+    ("error", "outside"),
+    [
+        (ValueError("math domain error"), True),
+        (ValueError("expected a positive input, got -1.0"), True),  # from Python 3.14
+        (ZeroDivisionError("division by zero"), True),
+        (OverflowError("math range error"), True),
+        (np.linalg.LinAlgError("Singular matrix"), True),
+        (ValueError("operands could not be broadcast together"), False),
+        (ValueError("negative length"), False),
+    ],
+)
+def test_what_arithmetic_raises_is_an_edge_and_what_else_is_raised_a_fault(error, outside):
+    def fun(x):
+        if x < 0:
+            raise error
+        return x**2 + x
+
+    def run():
+        return minimize(fun, 1.0, sgd(0.5), grad=lambda x: 2 * x + 1)
+
+    if outside:
+        assert (run().status, run().path.tolist()) == ("diverged", [1])
+    else:
+        with pytest.raises(ValueError, match=rf"fun failed at x=-0\.5: {error}; mend it"):
+            run()
+
+
 @pytest.mark.parametrize("error", [KeyError("w"), IndexError("7"), RuntimeError("no")])
 def test_other_errors_of_the_function_pass_untouched(error):
     def fun(x):
