@@ -598,6 +598,16 @@ def test_items_of_an_array_cost_one_array_for_all():
     assert np.array_equal(g, np.arange(n))
 
 
+def test_items_are_added_to_the_cotangent_of_their_array_alone():
+    v, w = Var([1.0, 2.0]), Var([3.0, 4.0])
+    item = v[0]
+    both = v + w  # newer than the item, so v, w and both have one array when the item adds to it
+    cotangents = backward(ad.sum(both) + item * 5.0)
+    assert cotangents[v].tolist() == [6, 1]
+    assert cotangents[w].tolist() == [1, 1]
+    assert cotangents[both].tolist() == [1, 1]
+
+
 # Changes in place cannot corrupt a gradient
 
 
