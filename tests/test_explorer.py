@@ -13,7 +13,18 @@ from matplotlib.figure import Figure
 
 from calclib import autodiff, curvature, descent, explorer, nn, numerical
 from calclib.descent import gradient_descent
-from calclib.explorer import Explorer, Panel, Path, Points, Scene, Slider, backdrop, page, switch
+from calclib.explorer import (
+    Explorer,
+    Panel,
+    Path,
+    Points,
+    Scene,
+    Slider,
+    backdrop,
+    chapter_05,
+    page,
+    switch,
+)
 from calclib.explorer.words import fill, number
 from calclib.optimizers import sgd
 from calclib.problems import bowl, plateau, two_wells, valley
@@ -447,6 +458,30 @@ def test_the_stepper_counts_the_links_of_the_tape(k):
     made = sum(name.startswith("has_") and name.count("_") == 1 for name in q)
     traced = autodiff.cost(lambda p: fun(*p))(list(point.values()))
     assert made == traced.multiply_adds
+
+
+def read_formula(text, values):
+    """Compute a formula as the boxes and arrows of the stepper write it."""
+    text = re.sub(r"(sin|cos|tanh) (\w)", r"\1(\2)", text)
+    text = re.sub(r"([\dp])\(", r"\1*(", text)
+    for sign, code in (("−", "-"), ("·", "*"), ("²", "**2"), ("σ", "sigmoid")):
+        text = text.replace(sign, code)
+    known = {"sin": np.sin, "cos": np.cos, "tanh": np.tanh, "sigmoid": autodiff.sigmoid}
+    return eval(text, known, values)
+
+
+@every_graph
+def test_boxes_and_arrows_say_what_is_computed(k):
+    nodes = (chapter_05.NEURON, chapter_05.TWO_PATHS, chapter_05.SHARED)[k]
+    for _, q in stepped(k):
+        for node in nodes:
+            if not node.rule:
+                assert node.label == node.name
+                continue
+            name, formula = node.label.split(" = ")
+            assert (name, read_formula(formula, q)) == (node.name, pytest.approx(q[name]))
+            for j, (slope, _) in enumerate(node.slopes):
+                assert read_formula(slope, q) == pytest.approx(q[f"s_{name}_{j}"])
 
 
 @pytest.mark.parametrize(("k", "name"), [(1, "x"), (2, "w")])
