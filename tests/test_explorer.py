@@ -587,7 +587,7 @@ def test_newton_in_the_valley_takes_the_steps_of_newton(start):
         assert (q["x_last"], q["y_last"]) == pytest.approx(tuple(run.x), rel=1e-6)
         assert q["peak_last"] == pytest.approx(run.values.max(), rel=1e-6)
     slow = gradient_descent(
-        problem.fun, start, grad=problem.grad, learning_rate=5e-4, max_steps=400, tol=1e-6
+        problem.fun, start, grad=problem.grad, learning_rate=5e-4, max_steps=200, tol=1e-6
     )
     assert q["down_value"] == pytest.approx(slow.fun, rel=1e-9)
 

@@ -416,7 +416,7 @@ def _valley() -> Scene:
             ("down_x", "down_y", "down_steepness", "k"),
             lambda x0, y0, gradient0: (x0, y0, gradient0, 0),
             descend,
-            steps=400,
+            steps=200,
             until=lambda down_x, down_y: _squared(problem.grad((down_x, down_y))) < TOLERANCE**2,
         ),
         Let("down_value", lambda down_x_last, down_y_last: problem.fun((down_x_last, down_y_last))),
