@@ -1,0 +1,1136 @@
+"""Diagnostics: what is wrong with a gradient, a network or a run, in numbers and in words.
+
+Vocabulary
+----------
+finding     a sentence that names what was seen, where, and what to try; no finding is good news
+g           the gradient to be checked; c a central difference, the number to check it by
+left, right the slopes (f(x) - f(x - h)) / h and (f(x + h) - f(x)) / h
+gap         right - left: about h f''(x) where f is smooth, the size of the bend at a kink
+params, X, y, loss      as in `calclib.nn`
+G, G_B      the gradient over all rows, and over B rows drawn at random
+
+A diagnosis never fails because the patient is ill: NaN, no parameters and one layer are findings.
+Thresholds are powers of ten or simple shares. Where the docstring names no source for one, it is
+this book's choice, tried on runs that are healthy and on runs made sick on purpose.
+"""
+
+from collections.abc import Mapping
+from itertools import pairwise
+from math import hypot, inf, isfinite, nan, prod
+from typing import NamedTuple
+
+import numpy as np
+
+from calclib import _validate, descent, nn
+from calclib import autodiff as ad
+from calclib.optimizers import Optimizer, sgd
+
+_EPS = np.finfo(float).eps
+
+
+# A gradient against differences
+
+
+class Kink(NamedTuple):
+    """A coordinate in which the function has no slope, or none that can be told.
+
+    Parameters
+    ----------
+    name : str
+        The entry, as in "x[3]".
+    left, right : float
+        The slopes on its two sides.
+
+    Examples
+    --------
+    >>> print(check_grad(abs, np.sign, 0.0).kinks[0])
+    kink at x: left slope -1, right slope 1
+    """
+
+    name: str
+    left: float
+    right: float
+
+    def __str__(self):
+        return f"kink at {self.name}: left slope {self.left:.4g}, right slope {self.right:.4g}"
+
+
+class BlockCheck(NamedTuple):
+    """How one block of a gradient did.
+
+    Parameters
+    ----------
+    status : {"ok", "wrong", "kink"}
+        As in `GradCheck`.
+    worst : str
+        The entry with the largest error.
+    error : float
+        Its relative error, beyond what rounding explains.
+
+    Examples
+    --------
+    >>> check = check_grad(lambda x: x @ x, lambda x: 2 * x, [1.0, 2.0])
+    >>> check.blocks["x"].status
+    'ok'
+    """
+
+    status: str
+    worst: str
+    error: float
+
+
+class GradCheck(NamedTuple):
+    """What `check_grad` found.
+
+    Parameters
+    ----------
+    status : {"ok", "wrong", "kink"}
+        "wrong" if an entry is, else "kink" if the function has one, else "ok".
+    message : str
+        A sentence with the worst entry, or with the kinks.
+    worst : str
+        The entry with the largest error, away from kinks.
+    error : float
+        Its relative error, beyond what rounding explains.
+    blocks : dict of str to BlockCheck
+        The same for each block.
+    kinks : tuple of Kink
+        The coordinates without a slope.
+
+    Examples
+    --------
+    >>> check_grad(lambda x: x @ x, lambda x: [x[0], 2 * x[1]], [3.0, 4.0])
+    GradCheck(wrong: worst at x[0], gradient 3 against difference 6, relative error 0.5)
+    """
+
+    status: str
+    message: str
+    worst: str
+    error: float
+    blocks: dict
+    kinks: tuple
+
+    def __repr__(self):
+        return f"GradCheck({self.message})"
+
+
+def check_grad(fun, grad, x, *, blocks=None, tol=1e-6):
+    r"""Compare a gradient with central differences, entry by entry: \|g - c\| / max(\|g\|, \|c\|).
+
+    Parameters
+    ----------
+    fun : callable
+        The function, from x to a number.
+    grad : callable
+        The gradient to be checked, from x to the shape of x.
+    x : float or array_like, shape (n,)
+        The point.
+    blocks : dict of str to shape, or list of Layer, optional
+        How x is made up, in order: ``{"W": (2, 3), "b": 3}``, or the layers that `nn.flatten`
+        wrote into x, which are called "layer 1, W" and so on. By default one block, "x".
+    tol : float, default 1e-6
+        An entry is wrong if its relative error is above this.
+
+    Returns
+    -------
+    GradCheck
+        With status "ok", "wrong" or "kink".
+
+    Raises
+    ------
+    ValueError
+        If grad has another shape than x or is not finite; if fun is not finite at x or on both
+        sides of it, is no number, or differs from call to call; if the blocks do not fill x.
+
+    Notes
+    -----
+    For every coordinate the step goes down from 1e-2 max(1, \|x\|) in powers of ten. Believed is
+    the difference that changes least to the next step, and an error counts only beyond twice that
+    change plus rounding, 4 eps \|f\| / h. So tiny gradients, steep functions and kinks beside x
+    need no other tol. It takes about twelve values of fun for each coordinate, in float64: a fun
+    that computes in float32 is a staircase to these steps.
+
+    A coordinate has a kink if the gap between right and left slope, clear of rounding, stays above
+    half its size from step to step, twice in a row: where f is smooth it falls to a tenth. A jump
+    counts as a kink too: there the differences never settle to within a tenth of the steepest.
+    Whatever the gradient is there, it is neither passed nor failed. A kink nearer to x than the
+    smallest step counts as one at x.
+
+    With central differences, errors below 1e-7 are good and those above 1e-2 usually mistakes,
+    say the course notes; kinks crossed by the step are the main reason for what lies between.
+
+    References
+    ----------
+    A. Karpathy et al., CS231n course notes, "Gradient checks".
+    https://cs231n.github.io/neural-networks-3/
+
+    Examples
+    --------
+    >>> check_grad(lambda x: x[0] ** 2 * x[1], lambda x: [2 * x[0] * x[1], x[0] ** 2], [1.0, 3.0])
+    GradCheck(ok: worst at x[0], relative error 0)
+    >>> check_grad(lambda x: abs(x).sum(), np.sign, [1.0, 0.0])
+    GradCheck(kink at x[1]: left slope -1, right slope 1)
+    """
+    x = _validate.point(x)
+    tol = _validate.positive(_validate.number(tol, "tol"), "tol")
+    names = _entry_names(blocks, x)
+    at = _at_copies(fun, x.shape)
+    f = at(x)
+    if at(x) != f:
+        raise ValueError(
+            "fun must give the same value each time, got two values at the same x; switch dropout "
+            "off, or draw the batch once, before the check"
+        )
+    g = _validate.evaluate(grad, x.copy() if x.ndim else x.item(), "grad")
+    if g.shape != x.shape:
+        raise ValueError(
+            f"grad must give the shape of x, {x.shape}, got {g.shape}; check its last lines"
+        )
+
+    rows, kinks = [], []  # a row: block, entry, error, g, c
+    for k, (block, name) in enumerate(names):
+        left, right, slope, doubt = _slopes(at, f, x, k, name)
+        if slope is None:
+            kinks.append((block, Kink(name, left, right)))
+            continue
+        claim = float(g.flat[k])
+        excess = max(abs(claim - slope) - doubt, 0.0)
+        error = excess / max(abs(claim), abs(slope)) if excess else 0.0
+        rows.append((block, name, error, claim, slope))
+
+    def verdict(rows, kinks):
+        _, name, error, claim, slope = max(rows, key=lambda row: row[2], default=_NO_ROW)
+        status = "wrong" if error > tol else "kink" if kinks else "ok"
+        return status, name, error, claim, slope
+
+    status, worst, error, claim, slope = verdict(rows, kinks)
+    each = {}
+    for block in dict.fromkeys(block for block, _ in names):
+        of_block = [[row for row in table if row[0] == block] for table in (rows, kinks)]
+        each[block] = BlockCheck(*verdict(*of_block)[:3])
+    if status == "wrong":
+        message = (
+            f"wrong: worst at {worst}, gradient {claim:.4g} against difference {slope:.4g}, "
+            f"relative error {error:.2g}"
+        )
+    elif status == "kink":
+        more = f", and {len(kinks) - 3} more" if len(kinks) > 3 else ""
+        message = "; ".join(str(kink) for _, kink in kinks[:3]) + more
+    else:
+        message = f"ok: worst at {worst}, relative error {error:.2g}"
+    return GradCheck(status, message, worst, error, each, tuple(kink for _, kink in kinks))
+
+
+_NO_ROW = (None, "", 0.0, nan, nan)
+
+
+def _at_copies(fun, shape):
+    """Give fun of arrays of a shape, a number; it may scribble on what it is given."""
+
+    def at(x):
+        value = _validate.evaluate(fun, x.copy() if shape else x.item())
+        return float(_validate.scalar_output(value, "check_grad"))
+
+    return at
+
+
+def _entry_names(blocks, x):
+    """List block and name of each entry of x, in order."""
+    if blocks is None:
+        blocks = {"x": x.shape}
+    elif not isinstance(blocks, Mapping):
+        blocks = {
+            f"layer {k}, {part}": np.shape(value)
+            for k, layer in enumerate(blocks, start=1)
+            for part, value in zip("Wb", layer, strict=True)
+        }
+    shapes = {name: np.empty(shape).shape for name, shape in blocks.items()}
+    if sum(map(prod, shapes.values())) != x.size:
+        raise ValueError(
+            f"blocks must fill x, {x.size} numbers, got {sum(map(prod, shapes.values()))}; give "
+            "the shape of each block in the order in which they stand in x"
+        )
+    return [
+        (block, f"{block}[{', '.join(map(str, index))}]" if index else block)
+        for block, shape in shapes.items()
+        for index in np.ndindex(shape)
+    ]
+
+
+def _slopes(at, f, x, k, name):
+    """Return left slope, right slope, slope and its doubt; None as the slope at a kink."""
+    steps, best = [], None  # a step: left, right, noise
+    for power in range(2, 18):
+        h = 10.0**-power * max(1.0, abs(x.flat[k]))
+        ahead, behind = x.copy(), x.copy()
+        ahead.flat[k] += h
+        behind.flat[k] -= h
+        if ahead.flat[k] - behind.flat[k] < h:  # too small to move x
+            break
+        values = []
+        for point in (behind, ahead):
+            try:
+                values.append(at(point))
+            except ValueError:
+                values.append(nan)
+        h = (ahead.flat[k] - behind.flat[k]) / 2
+        noise = 4 * _EPS * max(map(abs, (f, *values))) / h
+        steps.append((float((f - values[0]) / h), float((values[1] - f) / h), noise))
+        if len(steps) > 1:
+            (a, b, rounding), (c, d, _) = steps[-2:]
+            change = abs(a + b - c - d) / 2 + rounding
+            if isfinite(change) and (best is None or change < best[1]):
+                best = len(steps) - 2, change
+        if best and len(steps) >= 6 and noise > best[1]:
+            break
+    if best is None:
+        raise ValueError(
+            f"fun is not finite beside {name}: no two steps on both sides have values there; move "
+            "to a point where fun and its surroundings are defined"
+        )
+    start, doubt = best
+    gaps = [
+        b - a if abs(b - a) > 100 * doubt * 10.0 ** (k - start) else 0.0
+        for k, (a, b, _) in enumerate(steps)
+    ]
+    stays = [a != 0 and b / a > 0.5 for a, b in pairwise(gaps)]
+    bends = [k for k, twice in enumerate(pairwise(stays), start=2) if all(twice) and k >= start]
+    left, right, rounding = steps[start]
+    steepest = np.nanmax(np.abs([step[:2] for step in steps[: start + 2]]))
+    if bends:
+        return *steps[bends[-1]][:2], None, None
+    if doubt - rounding > steepest / 10:
+        return left, right, None, None
+    return left, right, (left + right) / 2, 2 * doubt
+
+
+# The layers of a network
+
+
+class LayerRow(NamedTuple):
+    """One layer in a `LayerReport`.
+
+    Parameters
+    ----------
+    name : str
+        "layer 1", "layer 2", ...
+    nan, inf : int
+        How many NaN and Inf are in its parameters, their gradient and its outputs.
+    gradient_norm, weight_norm : float
+        The Euclidean lengths of dL/dW and W.
+    update_ratio : float
+        learning_rate * gradient_norm / weight_norm; NaN without a learning rate.
+    saturated : float
+        The share of outputs on the flat ends of tanh or sigmoid; NaN where that has no meaning.
+    dead : float
+        The share of relu units that are 0 for every row of X; NaN where that has no meaning.
+
+    Examples
+    --------
+    >>> params = nn.init_params([1, 4, 1], rng=np.random.default_rng(0))
+    >>> def loss(params, X, y):
+    ...     return nn.mse(nn.forward(params, X), y)
+    >>> row = layer_report(params, loss, ([[1.0]], [[0.0]])).layers[0]
+    >>> row.name, row.nan, row.saturated
+    ('layer 1', 0, 0.0)
+    """
+
+    name: str
+    nan: int
+    inf: int
+    gradient_norm: float
+    weight_norm: float
+    update_ratio: float
+    saturated: float
+    dead: float
+
+
+class LayerReport(NamedTuple):
+    """What `layer_report` found; print it for a table.
+
+    Parameters
+    ----------
+    loss : float
+        The loss over the data; NaN if it could not be computed.
+    layers : tuple of LayerRow
+        A row for each layer.
+    findings : tuple of str
+        What looks wrong, NaN and Inf first. Empty if nothing does.
+
+    Examples
+    --------
+    >>> layer_report([], None, ([[1.0]], [[1.0]]))
+    LayerReport(0 layers, 1 finding)
+    """
+
+    loss: float
+    layers: tuple
+    findings: tuple
+
+    def __repr__(self):
+        n, k = len(self.layers), len(self.findings)
+        return f"LayerReport({_count(n, 'layer')}, {_count(k, 'finding') if k else 'healthy'})"
+
+    def __str__(self):
+        head = f"{'':10}{'NaN':>5}{'Inf':>5}{'|dL/dW|':>10}{'|W|':>10}{'update':>10}"
+        lines = [f"loss {self.loss:.4g}", f"{head}{'saturated':>11}{'dead':>6}"]
+        for row in self.layers:
+            numbers = "".join(f"{_text(value, '.2g'):>10}" for value in row[3:6])
+            shares = f"{_text(row.saturated, '.0%'):>11}{_text(row.dead, '.0%'):>6}"
+            lines.append(f"{row.name:10}{row.nan:5}{row.inf:5}{numbers}{shares}")
+        return "\n".join([*lines, *(self.findings or ["No finding."])])
+
+
+def layer_report(params, loss, data, *, activation="tanh", learning_rate=None):
+    r"""Measure each layer on the data: gradient, weights, \|step\| / \|W\|, saturation, dead units.
+
+    Parameters
+    ----------
+    params : list of Layer
+        The network. It may hold NaN and Inf, or no layer.
+    loss : callable
+        ``loss(params, X, y)``, a number, as in `nn.train`.
+    data : tuple of array_like
+        X, shape (m, n_in), and y.
+    activation : {"tanh", "sigmoid", "relu", "gelu", "linear"}, default "tanh"
+        The one that `loss` uses.
+    learning_rate : float, optional
+        The rate of plain gradient descent, for the update ratio.
+
+    Returns
+    -------
+    LayerReport
+        The table and the findings.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit or the activation is not known.
+
+    Notes
+    -----
+    What is a finding, in this order:
+
+    - NaN or Inf in X, y, a layer's parameters, its outputs, the loss or a gradient. Parameters or
+      data that hold one are not run.
+    - A column of X whose root mean square is above 100 or, if not 0, below 0.01. LeCun et al.
+      advise variance 1; two powers of ten are this book's tolerance.
+    - A layer whose units all have the same weights, so that they stay copies (Goodfellow, Bengio,
+      Courville, section 8.4).
+    - Every gradient 0; or dL/dW of the first layer more than 10^4 times longer or shorter than that
+      of the last: exploding and vanishing gradients (Pascanu, Mikolov, Bengio; this book's 10^4).
+      Where outputs grow forward as gradients grow back, as with relu, dL/dW hides it:
+      `depth_profile` shows the gradient alone.
+    - An update ratio above 1, a step longer than the weights. The course notes CS231n call 1e-3 a
+      good ratio; first steps with 0.5 and last ones with 1e-6 are seen in runs that end well, so
+      this book only warns beyond.
+    - More than half of a layer's outputs saturated: where the slope of tanh or sigmoid is below a
+      twentieth of its largest, \|tanh\| > 0.975. Glorot and Bengio show the sickness; the numbers
+      are this book's.
+    - More than half of a layer's relu units dead: 0 for every row of X, so without gradient. The
+      course notes report up to 40 percent after a rate that was too high. At the start a quarter is
+      normal in the second layer if X has one column.
+
+    References
+    ----------
+    X. Glorot, Y. Bengio, "Understanding the difficulty of training deep feedforward neural
+    networks", AISTATS 2010, PMLR 9, 249-256. https://proceedings.mlr.press/v9/glorot10a.html
+
+    I. Goodfellow, Y. Bengio, A. Courville, Deep Learning, MIT Press 2016.
+    https://www.deeplearningbook.org
+
+    A. Karpathy et al., CS231n course notes. https://cs231n.github.io/neural-networks-3/ for the
+    update ratio, https://cs231n.github.io/neural-networks-1/ for dead units.
+
+    Y. LeCun, L. Bottou, G. Orr, K.-R. Mueller, "Efficient backprop", in: Neural Networks: Tricks of
+    the Trade, LNCS 1524, Springer 1998, 9-50. https://doi.org/10.1007/3-540-49430-8_2
+
+    R. Pascanu, T. Mikolov, Y. Bengio, "On the difficulty of training recurrent neural networks",
+    ICML 2013, PMLR 28, 1310-1318. https://proceedings.mlr.press/v28/pascanu13.html
+
+    Examples
+    --------
+    >>> X = np.linspace(-1, 1, 50)[:, None]
+    >>> params = nn.init_params([1, 8, 1], rng=np.random.default_rng(0), scheme="xavier")
+    >>> def loss(params, X, y):
+    ...     return nn.mse(nn.forward(params, X), y)
+    >>> layer_report(params, loss, (X, X**2))
+    LayerReport(2 layers, healthy)
+    >>> layer_report(params, loss, (1000 * X, X**2)).findings[0]
+    'Column 0 of X has root mean square 589: scale the columns of X to about 1.'
+    """
+    X, y = data
+    trouble = _not_finite(params, X, y)
+    if trouble or _is_empty(params):
+        rows = [_row(k, W, b) for k, (W, b) in enumerate(params, start=1)]
+        return LayerReport(nan, tuple(rows), trouble or (_EMPTY,))
+
+    X, y = np.array(X, dtype=float), np.array(y)
+    rate = None if learning_rate is None else _validate.positive(learning_rate, "learning_rate")
+    named = [nn.Layer(ad.Var(W), ad.Var(b)) for W, b in params]
+    with np.errstate(all="ignore"):
+        nn.forward(params, X, activation=activation)
+        out = loss(named, X, y)
+        slopes = ad.backward(out)
+        rows, findings = [], [*_unscaled(X)]
+        for k, layer in enumerate(named, start=1):
+            gradient = [slopes.get(part, np.zeros(part.shape)) for part in layer]
+            z = nn.forward(params[:k], X, activation=activation)  # a network's last z is linear
+            hidden = activation if k < len(named) else "linear"
+            rows.append(_row(k, layer.W.value, layer.b.value, *gradient, z, hidden, rate))
+    value = float(out)
+    trouble = _overflow(value)
+    for row in rows:
+        trouble += _counted(row.nan, row.inf, f"outputs or gradient of {row.name}", "follow it")
+    copies = (
+        f"All units of layer {k} have the same weights and stay copies: draw them at random."
+        for k, (W, b) in enumerate(params, start=1)
+        if np.shape(W)[1] > 1 and not np.ptp(np.column_stack([np.transpose(W), b]), axis=0).any()
+    )
+    return LayerReport(value, tuple(rows), (*trouble, *findings, *copies, *_judge(rows)))
+
+
+_EMPTY = "There is no layer and no parameter to look at: make some with nn.init_params."
+_FLAT = {  # the size beyond which the slope is below a twentieth of its largest
+    "tanh": lambda z: 1 - np.tanh(z) ** 2 < 1 / 20,
+    "sigmoid": lambda z: 4 * ad.sigmoid(z) * ad.sigmoid(-z) < 1 / 20,
+}
+
+
+def _is_empty(params):
+    return not any(np.size(part) for layer in params for part in layer)
+
+
+def _overflow(value):
+    way = "a number overflows on the way to it; use smaller weights, or scale X"
+    return () if isfinite(value) else (f"The loss is {value}: {way}.",)
+
+
+def _row(k, W, b, gW=None, gb=0.0, z=0.0, activation="linear", rate=None):
+    """Measure one layer; z is what comes before its activation, shape (m, n_out)."""
+    parts = (W, b) if gW is None else (W, b, gW, gb, z)
+    numbers = np.concatenate([np.ravel(part) for part in parts])
+    gradient, weight = (nan if part is None else float(np.linalg.norm(part)) for part in (gW, W))
+    return LayerRow(
+        name=f"layer {k}",
+        nan=int(np.isnan(numbers).sum()),
+        inf=int(np.isinf(numbers).sum()),
+        gradient_norm=gradient,
+        weight_norm=weight,
+        update_ratio=nan if rate is None or not weight else rate * gradient / weight,
+        saturated=float(_FLAT[activation](z).mean()) if activation in _FLAT else nan,
+        dead=float((z <= 0).all(axis=0).mean()) if activation == "relu" else nan,
+    )
+
+
+def _not_finite(params, X, y):
+    """Say which of the data and the layers hold NaN or Inf, and how many."""
+    places = [("X", X), ("y", y)]
+    for k, layer in enumerate(params, start=1):
+        places += [(f"layer {k}, {name}", part) for name, part in zip("Wb", layer, strict=True)]
+    findings = ()
+    for name, part in places:
+        part = np.asarray(part, dtype=float)
+        way = "remove or replace them" if len(name) == 1 else "go back to the last finite ones"
+        findings += _counted(np.isnan(part).sum(), np.isinf(part).sum(), name, way)
+    return findings
+
+
+def _counted(nans, infs, where, way):
+    kinds = [f"{count} {kind}" for count, kind in ((nans, "NaN"), (infs, "Inf")) if count]
+    return (f"{' and '.join(kinds)} in {where}: {way}.",) if kinds else ()
+
+
+def _unscaled(X):
+    """Say which column of X is farthest from size 1, if it is two powers of ten away."""
+    sizes = np.sqrt((X**2).mean(axis=0))
+    away = np.abs(np.log10(np.where(sizes > 0, sizes, 1.0)))
+    if away.max() > 2:
+        j = int(away.argmax())
+        yield (
+            f"Column {j} of X has root mean square {sizes[j]:.3g}: scale the columns of X to "
+            "about 1."
+        )
+
+
+def _judge(rows):
+    """Say what the measures of the layers mean."""
+    first, last = rows[0].gradient_norm, rows[-1].gradient_norm
+    if not any(row.gradient_norm for row in rows):
+        yield "Every dL/dW is 0: no weight moves. Look for dead units, or a loss without params."
+    elif first < 1e-4 * last:
+        yield (
+            f"The gradient vanishes on its way back: {first:.2g} in layer 1, {last:.2g} in the "
+            "last. Try He or Xavier weights, relu, residual connections or normalisation."
+        )
+    elif first > 1e4 * last:
+        yield (
+            f"The gradient explodes on its way back: {first:.2g} in layer 1, {last:.2g} in the "
+            "last. Try smaller first weights, or clip by norm."
+        )
+    for measure, limit, words in _LIMITS:
+        ill = [row for row in rows if getattr(row, measure) > limit]
+        if ill:
+            worst = max(ill, key=lambda row: getattr(row, measure))
+            more = f" (likewise {_count(len(ill) - 1, 'other layer')})" if len(ill) > 1 else ""
+            yield words.format(getattr(worst, measure), f"{worst.name}{more}")
+
+
+_LIMITS = [
+    (
+        "update_ratio",
+        1,
+        "One step is {:.2g} times as long as the weights of {}: lower the learning rate.",
+    ),
+    (
+        "saturated",
+        0.5,
+        "{:.0%} of the outputs are saturated in {}: scale the inputs, or draw smaller weights.",
+    ),
+    (
+        "dead",
+        0.5,
+        "{:.0%} of the units are dead in {}: lower the learning rate, draw new weights and biases, "
+        "or use another activation.",
+    ),
+]
+
+
+def _text(value, spec):
+    return "-" if value != value else format(value, spec)
+
+
+def _count(n, thing):
+    return f"{n} {thing}" if n == 1 else f"{n} {thing}s"
+
+
+# The gradient through many layers
+
+
+class DepthProfile(NamedTuple):
+    r"""What `depth_profile` found.
+
+    Parameters
+    ----------
+    norms : ndarray, shape (depth + 1,)
+        The length of the gradient behind k layers; ``norms[0]`` is that at the input.
+    ratio : float
+        ``norms[0] / norms[-1]``: what depth has done to the gradient.
+    status : {"steady", "vanishing", "exploding"}
+        "vanishing" for a ratio below 0.01, "exploding" for one above 100.
+
+    Examples
+    --------
+    >>> profile = depth_profile(3, 8, activation="linear", gain=1, rng=np.random.default_rng(0))
+    >>> profile.norms.shape, profile.status
+    ((4,), 'steady')
+    """
+
+    norms: np.ndarray
+    ratio: float
+    status: str
+
+
+def depth_profile(depth, width, *, activation, gain, rng, residual=False):
+    """Send a random gradient back through a random network: dL/dh = W f'(h W) dL/dh', by layers.
+
+    Parameters
+    ----------
+    depth : int
+        The number of layers h' = f(h W), at least 1.
+    width : int
+        The number n of units in each.
+    activation : {"tanh", "sigmoid", "relu", "gelu", "linear"}
+        The f of every layer.
+    gain : float
+        The entries of W are normal with mean 0 and variance gain^2 / n: gain sqrt(2) is He, gain 1
+        Xavier, because n units enter and n leave. There are no biases.
+    rng : numpy.random.Generator
+        Where W, the input h and the gradient at the output come from, the last two standard normal.
+    residual : bool, default False
+        Make the layer h' = h + f(h W).
+
+    Returns
+    -------
+    DepthProfile
+        The lengths, layer by layer, and what they amount to.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of its range.
+
+    Notes
+    -----
+    The logarithm of the length walks at random from layer to layer; compare medians over seeds.
+    Its mean step is about half the logarithm of gain^2 times the mean square of f', so relu is
+    steady at sqrt(2), and linear at 1. The bounds 0.01 and 100 are this book's choice.
+
+    References
+    ----------
+    S. Hochreiter, Y. Bengio, P. Frasconi, J. Schmidhuber, "Gradient flow in recurrent nets: the
+    difficulty of learning long-term dependencies", in: A Field Guide to Dynamical Recurrent
+    Networks, IEEE Press 2001, 237-243. https://doi.org/10.1109/9780470544037.ch14
+
+    S. S. Schoenholz, J. Gilmer, S. Ganguli, J. Sohl-Dickstein, "Deep information propagation",
+    ICLR 2017. https://doi.org/10.48550/arXiv.1611.01232
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> depth_profile(50, 64, activation="sigmoid", gain=1.0, rng=rng).status
+    'vanishing'
+    >>> depth_profile(50, 64, activation="sigmoid", gain=1.0, rng=rng, residual=True).status
+    'steady'
+    """
+    depth = _validate.positive_int(depth, "depth")
+    n = _validate.positive_int(width, "width")
+    gain = _validate.positive(_validate.number(gain, "gain"), "gain")
+    f = _ACTIVATIONS[_validate.choice(activation, "activation", _ACTIVATIONS)]
+    h, g = _validate.generator(rng).normal(size=(2, n))
+
+    with np.errstate(all="ignore"):
+        pulls = []
+        for _ in range(depth):
+            W = rng.normal(0.0, gain / np.sqrt(n), (n, n))
+            z = h @ W
+            slope = ad.grad(lambda z: ad.sum(f(z)))(z) if np.isfinite(z).all() else nan * z
+            pulls.append((W, slope))
+            h = f(z) + (h if residual else 0.0)
+        norms = [hypot(*g)]
+        for W, slope in reversed(pulls):
+            g = W @ (slope * g) + (g if residual else 0.0)
+            norms.append(hypot(*g))
+    norms = np.array(norms[::-1])
+    ratio = float(norms[0] / norms[-1])
+    status = "vanishing" if ratio < 0.01 else "steady" if ratio <= 100 else "exploding"  # so is NaN
+    return DepthProfile(norms, ratio, status)
+
+
+_ACTIVATIONS = {
+    "tanh": ad.tanh,
+    "sigmoid": ad.sigmoid,
+    "relu": ad.relu,
+    "gelu": nn.gelu,
+    "linear": lambda x: x,
+}
+
+
+# The rate and the batch
+
+
+class RangeTest(NamedTuple):
+    """What `lr_range_test` found.
+
+    Parameters
+    ----------
+    rates : ndarray, shape (k,)
+        The rates that were tried, rising.
+    losses : ndarray, shape (k,)
+        The loss over all data after the step with each; all but the last are finite.
+    rate : float
+        A rate to try, NaN if none of these lowers the loss.
+    message : str
+        What happened and what to try.
+
+    Examples
+    --------
+    >>> def loss(params, X, y):
+    ...     return nn.mse(nn.forward(params, X), y)
+    >>> lr_range_test([], loss, ([[1.0]], [[1.0]]), low=1e-3, high=1.0, steps=9, rng=None).message
+    'There is no layer and no parameter to look at: make some with nn.init_params.'
+    """
+
+    rates: np.ndarray
+    losses: np.ndarray
+    rate: float
+    message: str
+
+
+def lr_range_test(params, loss, data, *, low, high, steps, rng, batch_size=None):
+    """Take one step of gradient descent with each of many rising rates, and watch the loss.
+
+    Parameters
+    ----------
+    params : list of Layer
+        The start. It is not changed.
+    loss : callable
+        ``loss(params, X, y)``, a number, as in `nn.train`.
+    data : tuple of array_like
+        X, shape (m, n_in), and y.
+    low, high : float
+        The first and the last rate, above 0; the others lie between at equal ratios.
+    steps : int
+        The number of rates, at least 2.
+    rng : numpy.random.Generator or None
+        Where the batches come from; None will do without `batch_size`.
+    batch_size : int, optional
+        How many rows make a step, drawn anew for each. By default all.
+
+    Returns
+    -------
+    RangeTest
+        Rates, losses and a rate to try.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of its range or of the wrong kind.
+
+    Notes
+    -----
+    The test stops when the loss is not finite or four times the lowest one, as fastai's does. The
+    rate to try is a tenth of the one at the lowest loss, the rule of Howard and Gugger. Smith,
+    whose test this is, reads the rate off the curve. If no loss is below 0.99 of the first, no
+    rate is proposed (this book's threshold).
+
+    References
+    ----------
+    L. N. Smith, "Cyclical learning rates for training neural networks", WACV 2017, 464-472.
+    https://doi.org/10.1109/WACV.2017.58
+
+    J. Howard, S. Gugger, Deep Learning for Coders with fastai and PyTorch, O'Reilly 2020,
+    chapter 5.
+
+    Examples
+    --------
+    >>> X = np.linspace(-1, 1, 50)[:, None]
+    >>> def loss(params, X, y):
+    ...     return nn.mse(nn.forward(params, X), y)
+    >>> test = lr_range_test(
+    ...     [nn.Layer([[0.0]], [0.0])], loss, (X, 2 * X), low=1e-4, high=10, steps=50, rng=None
+    ... )
+    >>> print(test.message)
+    The loss was lowest, 2e-09, at rate 2.4: try 0.24, a tenth of it.
+    """
+    low = _validate.positive(_validate.number(low, "low"), "low")
+    high = _validate.positive(_validate.number(high, "high"), "high")
+    if high <= low:
+        raise ValueError(f"high must be above low = {low:g}, got {high:g}; try high={100 * low:g}")
+    steps = _validate.positive_int(steps, "steps", least=2)
+    X, y = map(np.array, data)
+    if findings := _cannot_run(params, loss, X, y):
+        return RangeTest(np.array([]), np.array([]), nan, findings[0])
+
+    draw = _rows(len(X), batch_size, rng)
+    first = lowest = float(loss(params, X, y))
+    rates, losses = np.geomspace(low, high, steps), []
+    for rate in rates:
+        rows = draw()
+        result = nn.train(params, loss, (X[rows], y[rows]), sgd(rate), epochs=1)
+        params = result.params
+        with np.errstate(all="ignore"):
+            losses.append(float(loss(params, X, y)) if result.success else inf)
+        lowest = min(lowest, losses[-1])
+        if not losses[-1] <= 4 * lowest:
+            break
+    best = int(np.nanargmin(losses))
+    if losses[best] > 0.99 * first:
+        rate = nan
+        message = (
+            f"No rate lowered the loss from {first:.2g}: try other rates, and test the gradient."
+        )
+    else:
+        rate = float(rates[best]) / 10
+        message = (
+            f"The loss was lowest, {losses[best]:.2g}, at rate {rates[best]:.2g}: try {rate:.2g}, "
+            "a tenth of it."
+        )
+        if best == steps - 1:
+            message += f" It was falling to the end: raise high = {high:g} to see where it turns."
+    return RangeTest(rates[: len(losses)], np.array(losses), rate, message)
+
+
+class NoiseScale(NamedTuple):
+    """What `gradient_noise_scale` found.
+
+    Parameters
+    ----------
+    scale : float
+        trace / gradient_norm^2, a number of rows; NaN if it could not be computed.
+    trace : float
+        The sum of the variances of all entries of the gradient of a single row.
+    gradient_norm : float
+        The length of the gradient over all rows.
+    message : str
+        What it says about the batch.
+
+    Examples
+    --------
+    >>> NoiseScale(100.0, 4.0, 0.2, "").scale
+    100.0
+    """
+
+    scale: float
+    trace: float
+    gradient_norm: float
+    message: str
+
+
+def gradient_noise_scale(params, loss, data, *, batch_size, rng, batches=100):
+    r"""Estimate the batch size at which noise equals signal: B = tr(cov of a row's gradient) / G.G.
+
+    Parameters
+    ----------
+    params : list of Layer
+        The network.
+    loss : callable
+        ``loss(params, X, y)``, a number, a mean over the rows.
+    data : tuple of array_like
+        X, shape (m, n_in), and y.
+    batch_size : int
+        How many rows make a batch.
+    rng : numpy.random.Generator
+        Where the batches come from.
+    batches : int, default 100
+        How many batches to draw.
+
+    Returns
+    -------
+    NoiseScale
+        The scale, what it is made of, and a sentence.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of its range or of the wrong kind.
+
+    Notes
+    -----
+    With rows drawn with replacement, the mean of \|G_B - G\|^2 is trace / B: so B times its average
+    over the batches estimates the trace without bias, for any B. This is the "simple noise scale"
+    of the paper, with the given rows as all there is; the paper has no full gradient and takes
+    batches of two sizes instead. It changes during training, and grows where G gets small.
+
+    The threshold is the scale itself: batches well below it make noisy steps, and a batch of twice
+    the size allows almost twice the step; batches well above it gain little from more rows.
+
+    References
+    ----------
+    S. McCandlish, J. Kaplan, D. Amodei, and the OpenAI Dota Team, "An empirical model of
+    large-batch training", 2018. https://doi.org/10.48550/arXiv.1812.06162
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(200, 1))
+    >>> def loss(params, X, y):
+    ...     return nn.mse(nn.forward(params, X), y)
+    >>> data = X, 3 * X + rng.normal(size=X.shape)
+    >>> start = [nn.Layer([[0.0]], [0.0])]
+    >>> noise = gradient_noise_scale(start, loss, data, batch_size=10, rng=rng)
+    >>> round(noise.gradient_norm, 1), noise.message.split(":")[0]
+    (5.4, 'Noise equals signal at about 2.3 rows')
+    """
+    batches = _validate.positive_int(batches, "batches")
+    X, y = map(np.array, data)
+    if findings := _cannot_run(params, loss, X, y):
+        return NoiseScale(nan, nan, nan, findings[0])
+    size = _validate.positive_int(batch_size, "batch_size")
+    _validate.generator(rng)
+    theta, unflatten = nn.flatten(params)
+
+    def gradient(rows):
+        return ad.grad(lambda theta: loss(unflatten(theta), X[rows], y[rows]))(theta)
+
+    G = gradient(slice(None))
+    noise = [gradient(rng.integers(len(X), size=size)) - G for _ in range(batches)]
+    trace = size * float(np.mean([d @ d for d in noise]))
+    norm = float(np.linalg.norm(G))
+    if not norm:
+        return NoiseScale(
+            inf if trace else nan, trace, norm, "The gradient over all rows is 0: nothing to learn."
+        )
+    scale = trace / norm**2
+    advice = "a larger batch gives better steps" if size < scale else "a smaller batch does as well"
+    message = f"Noise equals signal at about {scale:.2g} rows: with {size} rows, {advice}."
+    return NoiseScale(scale, trace, norm, message)
+
+
+def _cannot_run(params, loss, X, y):
+    """Give the findings that forbid to run the network."""
+    if findings := _not_finite(params, X, y) or (_EMPTY,) * _is_empty(params):
+        return findings
+    with np.errstate(all="ignore"):
+        return _overflow(float(loss(params, X, y)))
+
+
+def _rows(m, size, rng):
+    """Give the function that draws the rows of a batch."""
+    if size is None:
+        return lambda: slice(None)
+    size = _validate.positive_int(size, "batch_size")
+    if size > m:
+        raise ValueError(f"batch_size must be at most {m}, the rows of X, got {size}; use None")
+    rng = _validate.generator(rng)
+    return lambda: rng.choice(m, size, replace=False)
+
+
+# A run in words
+
+
+def explain(result):
+    """Say in one paragraph what happened in a run and what to try.
+
+    Parameters
+    ----------
+    result : DescentResult or TrainResult
+        What `descent.minimize` or `nn.train` gave. Of several runs at once, the first that did not
+        converge is explained.
+
+    Returns
+    -------
+    str
+        A paragraph. It begins with "Nothing looks wrong" if nothing does.
+
+    Raises
+    ------
+    TypeError
+        If the result is none of these.
+
+    Notes
+    -----
+    What counts as wrong, the first that holds. All thresholds are this book's choice.
+
+    Of a descent that did not converge (the words of newton and lbfgs are those of their message):
+
+    - it diverged;
+    - the last two steps are opposite and equal within a thousandth: a two-cycle;
+    - it ended above its first value;
+    - more than half of the last 20 steps turn back by more than 120 degrees: it zigzags;
+    - over the second half of the run the gradient shrank by less than a tenth: it crawls.
+
+    Of a training run:
+
+    - it diverged, or the last loss is above the first;
+    - the last loss is above 0.99 of the first: it hardly moved;
+    - in its second half the loss rises in one epoch by more than a quarter of its whole fall; or,
+      where each epoch is one step, so that batches are no excuse, by more than a hundredth of
+      itself in more than a quarter of the epochs: it is jagged;
+    - at the end more than a quarter of the fall is lost again: it has come up.
+
+    A training run has levelled off when its last tenth lowered the loss by less than a hundredth.
+    This is reported, not judged: whether the level is good, a loss alone does not tell.
+
+    Examples
+    --------
+    >>> run = descent.gradient_descent(lambda x: x**2, 5.0, learning_rate=1.0, max_steps=50)
+    >>> print(explain(run).split(":")[0])
+    The run jumps between two points for ever
+    """
+    if isinstance(result, descent.DescentResult):
+        return _explain_descent(result)
+    if isinstance(result, nn.TrainResult):
+        return _explain_training(result)
+    raise TypeError(
+        f"result must be a DescentResult or a TrainResult, got {type(result).__name__}; pass what "
+        "descent.minimize or nn.train returned"
+    )
+
+
+def _explain_descent(result):
+    if np.ndim(result.status):
+        ill = np.flatnonzero(~result.success)
+        if not ill.size:
+            return f"Nothing looks wrong: all {len(result.status)} runs converged."
+        words = _explain_descent(result.run(ill[0]))
+        return f"{ill.size} of {len(result.status)} runs did not converge. Run {ill[0]}: {words}"
+
+    values, norms = result.values, result.grad_norms
+    steps = np.diff(result.path.reshape(len(values), -1), axis=0)
+    story = f"fun went from {values[0]:.4g} to {values[-1]:.4g} in {_count(result.nit, 'step')}"
+    if result.status == "converged":
+        if not result.nit:
+            return (
+                "The run had nothing to do: the start is flat already. Start elsewhere, or look "
+                "with curvature.classify what kind of point it is."
+            )
+        return (
+            f"Nothing looks wrong: {story}, and the gradient fell from {norms[0]:.2g} to "
+            f"{norms[-1]:.2g}. A flat point can be a minimum, a saddle or a plateau: "
+            "curvature.classify tells."
+        )
+    if not isinstance(result.optimizer, Optimizer):  # newton and lbfgs have no rate to change
+        return f"{result.message} On the way {story}."
+    if result.status == "diverged" and len(steps) and values[-1] == values.min():
+        return (
+            f"The run left the map downhill: {story}. fun may have no minimum in that direction; "
+            "bound it, or start elsewhere."
+        )
+    lengths = np.sqrt((steps**2).sum(axis=1))
+    if (
+        result.status == "max_steps"
+        and len(steps) > 1
+        and hypot(*(steps[-1] + steps[-2])) < 1e-3 * lengths[-1]
+    ):
+        return (
+            f"The run jumps between two points for ever: {story}. The rate sits on the border of "
+            "stability: halve it."
+        )
+    if result.status == "diverged" or values[-1] > values[0]:
+        return (
+            f"The run goes uphill: {story}. The steps are too long for the curvature: divide the "
+            "learning rate by ten; on a quadratic it must stay below curvature.max_stable_rate. If "
+            "a tiny rate climbs too, the gradient has the wrong sign: check_grad tells."
+        )
+    turns = (steps[1:] * steps[:-1]).sum(axis=1) / np.maximum(lengths[1:] * lengths[:-1], 1e-300)
+    if len(turns) and (turns[-20:] < -0.5).mean() > 0.5:
+        return (
+            f"The run zigzags: {story}, and most steps turn back. Halve the learning rate, or use "
+            "momentum or newton if the valley is narrow."
+        )
+    shrink = norms[-1] / norms[len(norms) // 2]
+    if shrink > 0.9:
+        return (
+            f"The run crawls: {story}, and over its second half the gradient only went to "
+            f"{shrink:.2g} of its length. Raise the learning rate until it zigzags, then go back; "
+            "if it cannot be raised, the problem is ill-conditioned: use momentum, lbfgs or newton."
+        )
+    return (
+        f"Nothing looks wrong: {story}, and the gradient is still falling, to {norms[-1]:.2g}. "
+        "Give it more steps."
+    )
+
+
+def _explain_training(result):
+    losses = result.losses
+    first, last, lowest = losses[0], losses[-1], losses.min()
+    story = f"the loss went from {first:.4g} to {last:.4g} in {_count(result.epochs, 'epoch')}"
+    if not result.success:
+        return (
+            f"{result.message} Before that {story}. If a small rate diverges too, look at "
+            "layer_report for the scale of inputs and weights, and test the gradient."
+        )
+    if last > first:
+        return (
+            f"Training goes uphill: {story}. Divide the learning rate by ten. If a tiny rate "
+            "climbs too, the gradient has the wrong sign: check_grad tells."
+        )
+    if last > 0.99 * first:
+        return (
+            f"Training hardly moves: {story}. Find a rate with lr_range_test. If none helps, look "
+            "in layer_report for dead, saturated or vanishing layers, and try to overfit one batch."
+        )
+    fall = first - lowest
+    later = losses[result.epochs // 2 :]
+    rises = np.diff(later)
+    often = (rises > 0.01 * later[:-1]).mean() > 1 / 4 and result.steps == result.epochs
+    if often or rises.max() > fall / 4:
+        return (
+            f"Training is jagged: {story}, with jumps of up to {rises.max():.2g} still in its "
+            "second half. Lower the learning rate or let it decay, take larger batches, and see "
+            "that the loss is computed without dropout."
+        )
+    if last - lowest > fall / 4:
+        return (
+            f"Training has come up again: {story}, with {lowest:.4g} after epoch "
+            f"{losses.argmin()}. Lower the learning rate late in the run."
+        )
+    before = losses[-1 - max(1, len(losses) // 10)]
+    if before - last < 0.01 * before:
+        return (
+            f"Nothing looks wrong: {story}, and has levelled off. Compare the level with what a "
+            "constant prediction scores, and with the loss on data that training does not see; "
+            "to get lower try a schedule, another optimizer or a larger network."
+        )
+    return f"Nothing looks wrong: {story}, and is still falling. Train for longer."

@@ -1,0 +1,805 @@
+"""Facts about calclib.diagnostics: the sick are found out, and the healthy are left in peace."""
+
+import math
+from functools import cache
+
+import numpy as np
+import pytest
+from functions import FUNCTIONS, by_name
+
+from calclib import autodiff, curvature, descent, nn, optimizers, problems
+from calclib.diagnostics import (
+    check_grad,
+    depth_profile,
+    explain,
+    gradient_noise_scale,
+    layer_report,
+    lr_range_test,
+)
+from calclib.regularization import dropout_mask
+
+X = np.linspace(-1, 1, 100)[:, None]
+DATA = X, X**2
+HEALTHY = [("tanh", "xavier"), ("sigmoid", "xavier"), ("relu", "he"), ("gelu", "he")]
+every_network = pytest.mark.parametrize(("activation", "scheme"), HEALTHY)
+
+
+def generator(seed=0):
+    return np.random.default_rng(seed)
+
+
+def network(scheme="xavier", seed=0, sizes=(1, 16, 16, 1)):
+    return nn.init_params(sizes, rng=generator(seed), scheme=scheme)
+
+
+def loss_with(activation="tanh"):
+    return lambda params, X, y: nn.mse(nn.forward(params, X, activation=activation), y)
+
+
+LOSS = loss_with()
+
+
+def train(params=None, loss=LOSS, data=DATA, rate=0.1, epochs=200, optimizer=None, **options):
+    optimizer = optimizer or optimizers.sgd(rate)
+    params = network() if params is None else params
+    return nn.train(params, loss, data, optimizer, epochs=epochs, **options)
+
+
+def report(params=None, data=DATA, activation="tanh", **options):
+    params = network() if params is None else params
+    return layer_report(params, loss_with(activation), data, activation=activation, **options)
+
+
+def scaled(params, factor, shift=0.0):
+    return [nn.Layer(factor * W, b + shift) for W, b in params]
+
+
+# A gradient that is right
+
+
+@pytest.mark.parametrize("f", **by_name(FUNCTIONS))
+def test_right_gradients_pass_and_slightly_wrong_ones_do_not(f):
+    rng = generator(1)
+    for _ in range(5):
+        x = rng.uniform(*f.domain, size=len(f.variables))
+        x = x if len(x) > 1 else x[0]
+        assert check_grad(f.fun, f.grad, x).status == "ok"
+        assert check_grad(f.fun, lambda x: 1.0001 * np.asarray(f.grad(x)), x).status == "wrong"
+
+
+@every_network
+def test_autodiff_passes_on_networks_block_by_block(activation, scheme):
+    params = network(scheme, sizes=(1, 6, 6, 1))
+    theta, unflatten = nn.flatten(params)
+
+    def fun(theta):
+        return loss_with(activation)(unflatten(theta), X[::9], X[::9] ** 2)
+
+    check = check_grad(fun, autodiff.grad(fun), theta, blocks=params)
+    assert check.status == "ok"
+    assert list(check.blocks) == [f"layer {k}, {part}" for k in (1, 2, 3) for part in "Wb"]
+    assert all(block.status == "ok" for block in check.blocks.values())
+
+
+@pytest.mark.parametrize("size", [1e-200, 1e-12, 1.0, 1e12, 1e200])
+def test_the_scale_of_the_function_does_not_matter(size):
+    right = check_grad(lambda x: size * np.sin(x), lambda x: size * np.cos(x), 1.0)
+    wrong = check_grad(lambda x: size * np.sin(x), lambda x: size * np.cos(x) * 1.001, 1.0)
+    assert (right.status, wrong.status) == ("ok", "wrong")
+    assert wrong.error == pytest.approx(0.001, rel=0.01)
+
+
+@pytest.mark.parametrize("x", [1e-9, 0.0, 1e6, 1e10])
+def test_the_scale_of_x_does_not_matter(x):
+    assert check_grad(lambda x: x**2 + x, lambda x: 2 * x + 1, x).status == "ok"
+    assert check_grad(lambda x: x**2 + x, lambda x: 2.01 * x + 1.01, x).status == "wrong"
+
+
+def test_a_steep_function_passes():
+    k = 1e9
+    assert check_grad(lambda x: np.sin(k * x), lambda x: k * np.cos(k * x), 1e-9).status == "ok"
+
+
+def test_a_tiny_entry_beside_large_ones_is_still_checked():
+    size = np.array([1e4, 1.0, 1e-6])
+    right = check_grad(lambda x: size @ x**2, lambda x: 2 * size * x, np.ones(3))
+    lost = check_grad(lambda x: size @ x**2, lambda x: [2, 2, 1] * size * x, np.ones(3))
+    assert right.status == "ok"
+    assert (lost.status, lost.worst) == ("wrong", "x[2]")
+
+
+# A gradient that is wrong
+
+
+def test_the_worst_entry_and_its_block_are_named():
+    params = network(sizes=(2, 3, 1))
+    theta, unflatten = nn.flatten(params)
+    rows = generator(0).normal(size=(7, 2))
+
+    def fun(theta):
+        return LOSS(unflatten(theta), rows, rows[:, :1])
+
+    def faulty(theta):
+        g = autodiff.grad(fun)(theta)
+        g[4] *= 1.5  # layer 1, W[1, 1]
+        g[9] *= 1.01  # layer 2, W[0, 0]
+        return g
+
+    check = check_grad(fun, faulty, theta, blocks=params)
+    assert (check.status, check.worst) == ("wrong", "layer 1, W[1, 1]")
+    assert check.error == pytest.approx(1 / 3, rel=1e-6)
+    assert "worst at layer 1, W[1, 1], gradient" in check.message
+    ill = [name for name, block in check.blocks.items() if block.status == "wrong"]
+    assert ill == ["layer 1, W", "layer 2, W"]
+    assert check.blocks["layer 2, W"].worst == "layer 2, W[0, 0]"
+
+
+def test_blocks_can_be_named_by_hand():
+    check = check_grad(
+        lambda x: x @ x, lambda x: 2 * x + [0, 0, 1], np.ones(3), blocks={"W": (1, 2), "b": 1}
+    )
+    assert (check.blocks["W"].status, check.blocks["b"].status) == ("ok", "wrong")
+    assert check.worst == "b[0]"
+
+
+@pytest.mark.parametrize("factor", [0.0, -1.0, 0.5, np.inf])
+def test_a_gradient_of_zero_of_the_wrong_sign_or_size_is_wrong(factor):
+    if np.isinf(factor):
+        fun, grad = (lambda x: 0.0 * x + 1.0), (lambda x: 1e-3)
+    else:
+        fun, grad = (lambda x: x**2), (lambda x: factor * 2 * x)
+    assert check_grad(fun, grad, 3.0).status == "wrong"
+
+
+# Kinks
+
+
+@pytest.mark.parametrize("claim", [-1.0, 0.0, 0.3, 1.0, 17.0])
+def test_a_kink_is_neither_passed_nor_failed(claim):
+    check = check_grad(lambda x: np.abs(x).sum(), lambda x: [1, 1, 1, claim], [1.0, 2.0, 3.0, 0.0])
+    assert check.status == "kink"
+    assert check.message == "kink at x[3]: left slope -1, right slope 1"
+    assert check.kinks[0][1:] == pytest.approx((-1.0, 1.0))
+
+
+@pytest.mark.parametrize(
+    ("fun", "x", "slopes"),
+    [
+        (lambda x: max(x, 0.0), 0.0, (0, 1)),
+        (lambda x: abs(x) + 50 * x**2, 0.0, (-1, 1)),
+        (lambda x: abs(x - 3.0) + np.sin(x), 3.0, (-1 + math.cos(3), 1 + math.cos(3))),
+        (lambda x: 1e6 * abs(x - 100.0), 100.0, (-1e6, 1e6)),
+        (lambda x: 1e-3 * abs(x) + np.exp(x), 0.0, (0.999, 1.001)),
+    ],
+)
+def test_kinks_under_curvature_and_of_any_size_have_their_two_slopes(fun, x, slopes):
+    check = check_grad(fun, lambda x: 0.0, x)
+    assert check.status == "kink"
+    np.testing.assert_allclose(check.kinks[0][1:], slopes, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("fun", [lambda x: float(x > 0), np.sign, lambda x: abs(x) ** 0.5])
+def test_jumps_and_cusps_do_not_pass(fun):
+    assert check_grad(fun, lambda x: 0.0, 0.0).status == "kink"
+
+
+@pytest.mark.parametrize("power", [2, 3, 4, 5, 9])
+def test_flat_points_are_no_kinks(power):
+    assert check_grad(lambda x: x**power, lambda x: power * x ** (power - 1), 0.0).status == "ok"
+    assert check_grad(lambda x: x**power, lambda x: 1e-3, 0.0).status == "wrong"
+
+
+def test_a_fault_elsewhere_is_not_hidden_by_a_kink():
+    check = check_grad(lambda x: np.abs(x).sum(), lambda x: [2.0, 0.0], [1.0, 0.0])
+    assert (check.status, check.worst) == ("wrong", "x[0]")
+    assert [kink.name for kink in check.kinks] == ["x[1]"]
+
+
+@pytest.mark.parametrize("distance", 10.0 ** -np.arange(1, 12, 0.5))
+def test_a_right_gradient_beside_a_kink_is_never_called_wrong(distance):
+    def fun(x):
+        return 5.0 + max(x - distance, 0.0) + np.sin(x)
+
+    right = check_grad(fun, np.cos, 0.0)
+    assert right.status == "ok" if distance > 3e-7 else right.status in ("ok", "kink")
+    assert check_grad(fun, lambda x: np.cos(x) + 0.5, 0.0).status != "ok"
+
+
+def test_many_kinks_are_counted():
+    check = check_grad(lambda x: np.abs(x).sum(), np.sign, np.zeros(5))
+    assert check.message.endswith("kink at x[2]: left slope -1, right slope 1, and 2 more")
+    assert check.blocks["x"].status == "kink"
+
+
+def test_relu_at_zero_bias_and_zero_input_is_a_kink_in_the_bias():
+    params = [nn.Layer([[1.0]], [0.0]), nn.Layer([[1.0]], [0.0])]
+    theta, unflatten = nn.flatten(params)
+
+    def fun(theta):
+        return loss_with("relu")(unflatten(theta), [[0.0]], [[1.0]])
+
+    check = check_grad(fun, autodiff.grad(fun), theta, blocks=params)
+    assert check.message == "kink at layer 1, b[0]: left slope 0, right slope -2"
+
+
+# What the check refuses
+
+
+@pytest.mark.parametrize(
+    ("fun", "grad", "words"),
+    [
+        (lambda x: x @ x, lambda x: 2 * x[:, None], r"grad must give the shape of x, \(2,\), got"),
+        (lambda x: x @ x, lambda x: 2.0, r"grad must give the shape of x, \(2,\), got \(\)"),
+        (lambda x: x @ x, lambda x: [np.nan, 1.0], "grad is not finite at x="),
+        (lambda x: x, lambda x: x, r"check_grad needs a scalar output, got shape \(2,\)"),
+        (lambda x: np.log(x).sum() * np.inf, lambda x: x, "fun is not finite at x="),
+        (lambda x: np.sqrt(x[1] - 2), lambda x: x, r"fun is not finite beside x\[1\]"),
+    ],
+)
+def test_what_cannot_be_checked_is_refused(fun, grad, words):
+    with pytest.raises(ValueError, match=words):
+        check_grad(fun, grad, [1.0, 2.0])
+
+
+def test_blocks_must_fill_x():
+    with pytest.raises(ValueError, match=r"blocks must fill x, 2 numbers, got 6"):
+        check_grad(lambda x: x @ x, lambda x: 2 * x, [1.0, 2.0], blocks={"W": (2, 3)})
+
+
+def test_dropout_left_on_is_refused():
+    rng = generator()
+
+    def fun(x):
+        return (x * dropout_mask(9, 0.5, rng=rng)).sum()
+
+    with pytest.raises(ValueError, match="two values at the same x; switch dropout off"):
+        check_grad(fun, np.ones_like, generator(1).normal(size=9))
+
+
+def test_functions_that_scribble_on_x_do_no_harm():
+    x = np.array([1.0, 2.0])
+
+    def grad(x):
+        x *= 2
+        return x
+
+    assert check_grad(lambda x: x @ x, grad, x).status == "ok"
+    assert x.tolist() == [1, 2]
+
+
+# The layers
+
+
+@every_network
+@pytest.mark.parametrize("seed", range(4))
+def test_healthy_networks_have_no_finding_before_and_after_training(activation, scheme, seed):
+    start = network(scheme, seed)
+    result = train(start, loss_with(activation))
+    for params in (start, result.params):
+        assert report(params, activation=activation, learning_rate=0.1).findings == ()
+
+
+def test_norms_and_ratios_are_those_of_the_gradient():
+    params = network()
+    theta, unflatten = nn.flatten(params)
+    g = unflatten(autodiff.grad(lambda theta: LOSS(unflatten(theta), *DATA))(theta))
+    full = report(params, learning_rate=0.5)
+    assert full.loss == pytest.approx(LOSS(params, *DATA))
+    for row, (gW, _), (W, _) in zip(full.layers, g, params, strict=True):
+        norms = np.linalg.norm(gW), np.linalg.norm(W)
+        assert (row.gradient_norm, row.weight_norm) == pytest.approx(norms)
+        assert row.update_ratio == pytest.approx(0.5 * norms[0] / norms[1])
+    assert math.isnan(report(params).layers[0].update_ratio)
+
+
+def test_saturated_and_dead_shares_by_hand():
+    params = [
+        nn.Layer([[1.0, 1.0, 1.0, 1.0]], [0.0, 5.0, -5.0, 0.5]),
+        nn.Layer(np.ones((4, 1)), [0.0]),
+    ]
+    rows = [[0.0], [0.1]]
+    tanh, relu = (
+        layer_report(params, loss_with(name), (rows, rows), activation=name).layers
+        for name in ("tanh", "relu")
+    )
+    assert tanh[0].saturated == 0.5
+    assert relu[0].dead == 0.25
+    assert math.isnan(tanh[0].dead)
+    assert math.isnan(relu[0].saturated)
+    assert math.isnan(tanh[1].saturated)  # the last layer is linear
+
+
+def test_the_slope_at_the_border_of_saturation_is_a_twentieth_of_the_largest():
+    def share(z, activation):
+        params = [nn.Layer([[0.0]], [z]), nn.Layer([[1.0]], [0.0])]
+        return (
+            layer_report(params, loss_with(activation), ([[1.0]], [[0.0]]), activation=activation)
+            .layers[0]
+            .saturated
+        )
+
+    border = math.atanh(math.sqrt(1 - 1 / 20))
+    assert [share(z * border, "tanh") for z in (-1.01, -0.99, 0.99, 1.01)] == [1, 0, 0, 1]
+    assert [share(2 * z * border, "sigmoid") for z in (-1.01, -0.99, 0.99, 1.01)] == [1, 0, 0, 1]
+
+
+SICK = {
+    "saturated": (
+        lambda: report(scaled(network(), 30.0)),
+        "of the outputs are saturated in layer",
+    ),
+    "dead": (
+        lambda: report(scaled(network("he"), 1.0, shift=-20.0), activation="relu"),
+        "100% of the units are dead in layer 1 (likewise 1 other layer): lower",
+    ),
+    "no gradient": (
+        lambda: report(scaled(network("he"), 1.0, shift=-20.0), activation="relu"),
+        "Every dL/dW is 0",
+    ),
+    "rate too high": (
+        lambda: report(learning_rate=100.0),
+        "times as long as the weights of layer 1 (likewise 2 other layers): lower",
+    ),
+    "relu drawn too large": (
+        lambda: report(scaled(network("he"), 3.0), activation="relu", learning_rate=0.1),
+        "times as long as the weights",
+    ),
+    "unscaled": (
+        lambda: report(data=(1000 * X, X**2)),
+        "Column 0 of X has root mean square 583: scale",
+    ),
+    "tiny features": (
+        lambda: report(data=(X / 1e4, X**2)),
+        "Column 0 of X has root mean square 5.83e-05",
+    ),
+    "copies": (
+        lambda: report([nn.Layer(np.ones_like(W), b) for W, b in network()]),
+        "All units of layer 2 have the same weights",
+    ),
+    "vanishing": (
+        lambda: report(network(sizes=(1, *[16] * 12, 1)), activation="sigmoid"),
+        "The gradient vanishes on its way back",
+    ),
+    "exploding": (
+        lambda: report(scaled(network(sizes=(1, *[32] * 40, 1)), 3.0)),
+        "The gradient explodes on its way back",
+    ),
+    "overflow": (
+        lambda: report(scaled(network(), 1e200), activation="linear"),
+        "The loss is nan: a number overflows",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SICK)
+def test_sick_networks_are_found_out(name):
+    examine, words = SICK[name]
+    findings = examine().findings
+    assert any(words in finding for finding in findings), findings
+
+
+def test_nan_and_inf_are_counted_first():
+    params = network()
+    params[1].W[0, :2] = np.nan
+    params[1].b[3] = np.inf
+    found = report(params)
+    assert found.findings == (
+        "2 NaN in layer 2, W: go back to the last finite ones.",
+        "1 Inf in layer 2, b: go back to the last finite ones.",
+    )
+    assert [(row.nan, row.inf) for row in found.layers] == [(0, 0), (2, 1), (0, 0)]
+    assert math.isnan(found.loss)
+
+
+def test_nan_in_the_data_is_a_finding():
+    spoiled = X.copy()
+    spoiled[3] = np.nan
+    assert report(data=(spoiled, X**2)).findings == ("1 NaN in X: remove or replace them.",)
+    assert report(data=(X, -np.inf * np.ones_like(X))).findings[0].startswith("100 Inf in y")
+
+
+def test_nan_comes_before_other_findings():
+    findings = report(scaled(network(), 1e200), (1000 * X, X**2), activation="linear").findings
+    assert findings[0].startswith("The loss is")
+    assert "in outputs or gradient of layer" in findings[1]
+
+
+def test_no_layer_is_a_finding_and_one_layer_is_none():
+    empty = [nn.Layer(np.zeros((0, 0)), np.zeros(0))]
+    assert report(empty).findings == report([]).findings
+    assert report([]).findings == (
+        "There is no layer and no parameter to look at: make some with nn.init_params.",
+    )
+    assert report(network(sizes=(1, 1))).findings == ()
+
+
+def test_a_report_prints_as_a_table():
+    text = str(report(learning_rate=0.1))
+    lines = text.splitlines()
+    assert lines[0].startswith("loss 0.")
+    assert lines[1].split() == ["NaN", "Inf", "|dL/dW|", "|W|", "update", "saturated", "dead"]
+    assert [line[:7] for line in lines[2:5]] == ["layer 1", "layer 2", "layer 3"]
+    assert lines[5] == "No finding."
+    assert len({len(line) for line in lines[1:5]}) == 1
+
+
+def test_labels_stay_integers():
+    def loss(params, X, y):
+        return nn.cross_entropy(nn.forward(params, X), y)
+
+    params = network(sizes=(1, 8, 2))
+    assert layer_report(params, loss, (X, (X[:, 0] > 0).astype(int))).findings == ()
+
+
+# Depth
+
+
+def median_ratio(**options):
+    return np.median(
+        [depth_profile(50, 64, rng=generator(seed), **options).ratio for seed in range(25)]
+    )
+
+
+@pytest.mark.parametrize(
+    ("activation", "gain", "residual", "expected"),
+    [
+        ("sigmoid", 1.0, False, 3e-32),
+        ("tanh", 1.0, False, 0.08),
+        ("tanh", 2.0, False, 600),
+        ("relu", 1.0, False, 1e-8),
+        ("relu", math.sqrt(2), False, 0.6),
+        ("relu", 1.7, False, 4000),
+        ("sigmoid", 1.0, True, 1.2),
+    ],
+)
+def test_fifty_layers_do_to_a_gradient_what_the_book_says(activation, gain, residual, expected):
+    ratio = median_ratio(activation=activation, gain=gain, residual=residual)
+    assert abs(math.log10(ratio / expected)) < 0.5
+
+
+def test_a_profile_is_the_gradient_of_the_network():
+    depth, n, seed = 4, 5, 3
+    rng = generator(seed)
+    h, g = rng.normal(size=(2, n))
+    Ws = [rng.normal(0, 1.5 / np.sqrt(n), (n, n)) for _ in range(depth)]
+
+    def output(h):
+        for W in Ws:
+            h = h + autodiff.tanh(h @ W)
+        return h @ g
+
+    profile = depth_profile(
+        depth, n, activation="tanh", gain=1.5, rng=generator(seed), residual=True
+    )
+    assert profile.norms[0] == pytest.approx(np.linalg.norm(autodiff.grad(output)(h)))
+    assert profile.norms[-1] == pytest.approx(np.linalg.norm(g))
+
+
+def test_status_of_a_profile():
+    def status(gain, activation="relu", depth=50):
+        return depth_profile(depth, 64, activation=activation, gain=gain, rng=generator()).status
+
+    assert [status(gain) for gain in (1.0, math.sqrt(2), 1.7)] == [
+        "vanishing",
+        "steady",
+        "exploding",
+    ]
+    assert status(1e9, depth=100) == "exploding"  # beyond the largest float
+    assert status(1e-9, depth=100) == "vanishing"
+
+
+@pytest.mark.parametrize(
+    "options", [{"depth": 0}, {"width": 0}, {"gain": 0.0}, {"gain": np.nan}, {"activation": "sine"}]
+)
+def test_a_profile_refuses(options):
+    good = {"depth": 2, "width": 3, "activation": "tanh", "gain": 1.0, "rng": generator()}
+    with pytest.raises(ValueError, match=f"{next(iter(options))} must"):
+        depth_profile(**good | options)
+
+
+# The rate
+
+
+@every_network
+@pytest.mark.parametrize("batch_size", [None, 20])
+def test_the_rate_of_a_range_test_trains(activation, scheme, batch_size):
+    start, loss = network(scheme), loss_with(activation)
+    test = lr_range_test(
+        start, loss, DATA, low=1e-4, high=100, steps=60, rng=generator(), batch_size=batch_size
+    )
+    result = train(start, loss, rate=test.rate, epochs=50)
+    assert explain(result).startswith("Nothing looks wrong")
+    assert len(test.rates) == len(test.losses) < 60
+
+
+def test_the_rate_of_a_range_test_is_stable_on_linear_regression():
+    A = np.array([[1.0], [2.0], [3.0]])
+    y = np.array([[2.0], [2.5], [3.5]])
+    test = lr_range_test(
+        [nn.Layer([[0.0]], [0.0])], LOSS, (A, y), low=1e-4, high=10, steps=80, rng=None
+    )
+    columns = np.hstack([np.ones((3, 1)), A])
+    limit = curvature.max_stable_rate(2 * columns.T @ columns / 3)
+    assert limit / 100 < test.rate < limit
+
+
+def test_losses_of_a_range_test_are_those_of_the_steps():
+    test = lr_range_test(network(), LOSS, DATA, low=0.01, high=0.04, steps=3, rng=None)
+    np.testing.assert_allclose(test.rates, [0.01, 0.02, 0.04])
+    params = network()
+    for rate, value in zip(test.rates, test.losses, strict=True):
+        params = train(params, rate=rate, epochs=1).params
+        assert value == pytest.approx(LOSS(params, *DATA), rel=1e-12)
+
+
+def test_a_range_that_is_too_low_says_so():
+    test = lr_range_test(network(), LOSS, DATA, low=1e-9, high=1e-8, steps=5, rng=None)
+    assert math.isnan(test.rate)
+    assert test.message.startswith("No rate lowered the loss")
+    test = lr_range_test(network(), LOSS, DATA, low=1e-3, high=0.1, steps=30, rng=None)
+    assert test.message.endswith(
+        "It was falling to the end: raise high = 0.1 to see where it turns."
+    )
+
+
+def test_a_range_that_is_too_high_ends_at_once():
+    test = lr_range_test(network(), LOSS, DATA, low=1e3, high=1e9, steps=9, rng=None)
+    assert math.isnan(test.rate)
+    assert len(test.rates) < 3
+
+
+@pytest.mark.parametrize(
+    ("params", "words"),
+    [
+        ([], "There is no layer and no parameter"),
+        (scaled(network(), np.nan), "16 NaN in layer 1, W"),
+        (scaled(network(sizes=(1, 1)), 1e200), "The loss is inf: a number overflows"),
+    ],
+)
+def test_range_test_and_noise_scale_have_findings_where_nothing_can_run(params, words):
+    test = lr_range_test(params, LOSS, DATA, low=0.1, high=1, steps=3, rng=None)
+    noise = gradient_noise_scale(params, LOSS, DATA, batch_size=3, rng=generator())
+    assert test.message.startswith(words)
+    assert noise.message == test.message
+    assert math.isnan(test.rate)
+    assert math.isnan(noise.scale)
+
+
+def test_one_layer_has_a_rate_and_a_noise_scale():
+    start = network(sizes=(1, 1))
+    test = lr_range_test(start, LOSS, DATA, low=1e-4, high=10, steps=30, rng=None)
+    noise = gradient_noise_scale(start, LOSS, DATA, batch_size=3, rng=generator())
+    assert test.rate > 0
+    assert noise.scale > 0
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"low": 0.0}, "low must be above 0"),
+        ({"high": 0.01}, r"high must be above low = 0\.1, got 0\.01"),
+        ({"steps": 1}, "steps must be at least 2"),
+        ({"batch_size": 101}, "batch_size must be at most 100"),
+    ],
+)
+def test_a_range_test_refuses(options, words):
+    good = {"low": 0.1, "high": 1.0, "steps": 3, "rng": generator()}
+    with pytest.raises(ValueError, match=words):
+        lr_range_test(network(), LOSS, DATA, **good | options)
+
+
+# The noise
+
+
+def test_the_noise_scale_is_that_of_the_gradients_row_by_row():
+    rng = generator(4)
+    rows = rng.normal(size=(300, 3))
+    y = rows @ [[1.0], [2.0], [-1.0]] + rng.normal(size=(300, 1))
+    params = [nn.Layer(np.zeros((3, 1)), np.zeros(1))]
+    each = -2 * y * np.hstack([rows, np.ones((300, 1))])  # d(y - x w - b)^2 at w = b = 0
+    G = each.mean(axis=0)
+    trace = each.var(axis=0).sum()
+    for size in (1, 10, 300):
+        noise = gradient_noise_scale(params, LOSS, (rows, y), batch_size=size, rng=rng, batches=600)
+        assert noise.gradient_norm == pytest.approx(np.linalg.norm(G))
+        assert noise.trace == pytest.approx(trace, rel=0.1)
+        assert noise.scale == pytest.approx(trace / (G @ G), rel=0.1)
+
+
+def test_the_noise_scale_says_which_side_the_batch_is_on():
+    rng = generator(0)
+    rows = rng.normal(size=(200, 1))
+    data = rows, 0.1 * rows + rng.normal(size=rows.shape)
+    start = [nn.Layer([[0.0]], [0.0])]
+    small, large = (
+        gradient_noise_scale(start, LOSS, data, batch_size=size, rng=rng) for size in (2, 2000)
+    )
+    assert small.message.endswith("with 2 rows, a larger batch gives better steps.")
+    assert large.message.endswith("with 2000 rows, a smaller batch does as well.")
+
+
+def test_at_a_minimum_there_is_nothing_to_learn():
+    start = [nn.Layer([[0.0]], [0.0])]
+    noise = gradient_noise_scale(start, LOSS, (X, 0 * X), batch_size=5, rng=generator())
+    assert noise.message == "The gradient over all rows is 0: nothing to learn."
+
+
+# Runs in words
+
+
+def valley(rate, steps, **options):
+    problem = problems.valley()
+    return descent.gradient_descent(
+        problem.fun, [-1.0, 1.0], learning_rate=rate, grad=problem.grad, max_steps=steps, **options
+    )
+
+
+def square(rate, steps=50, fun=lambda x: x**2, **options):
+    return descent.gradient_descent(fun, 5.0, learning_rate=rate, max_steps=steps, **options)
+
+
+RUNS = {
+    "converged": (lambda: square(0.1, 1000), "Nothing looks wrong: fun went from 25 to"),
+    "one step": (lambda: square(0.5), "Nothing looks wrong"),
+    "converging zigzag": (lambda: square(0.9, 1000), "Nothing looks wrong"),
+    "still falling": (lambda: square(0.1, 20), "Nothing looks wrong"),
+    "flat start": (lambda: square(0.1, fun=lambda x: (x - 5) ** 2), "The run had nothing to do"),
+    "two-cycle": (lambda: square(1.0), "The run jumps between two points for ever"),
+    "growing": (lambda: square(1.05), "The run goes uphill: fun went from 25 to"),
+    "overflowing": (lambda: square(1.5, 1000), "The run goes uphill"),
+    "valley at 1e-2": (lambda: valley(1e-2, 100), "The run goes uphill"),
+    "sign of the gradient": (lambda: square(0.1, grad=lambda x: -2 * x), "The run goes uphill"),
+    "zigzag": (lambda: square(0.99), "The run zigzags"),
+    "tiny rate": (lambda: square(1e-5), "The run crawls"),
+    "ill-conditioned": (
+        lambda: descent.gradient_descent(
+            problems.bowl(curvatures=(1.0, 1e5)).fun, [5.0, 1.0], learning_rate=4e-6
+        ),
+        "The run crawls",
+    ),
+    "no minimum": (
+        lambda: square(0.1, 1000, fun=lambda x: -(x**2)),
+        "The run left the map downhill",
+    ),
+    "newton": (
+        lambda: descent.newton(problems.valley().fun, [-1.0, 1.0]),
+        "Nothing looks wrong",
+    ),
+    "singular": (
+        lambda: descent.newton(lambda x: x[0] ** 2, [1.0, 1.0]),
+        "Stopped after 0 steps: the Hessian has eigenvalues from 0 to 2",
+    ),
+    "no move at all": (lambda: square(1e-30), "The run crawls"),
+    "lbfgs": (lambda: descent.lbfgs(problems.valley().fun, [-1.0, 1.0]), "Nothing looks wrong"),
+    "momentum": (
+        lambda: descent.minimize(
+            problems.bowl().fun, [5.0, 1.0], optimizers.sgd(0.02, momentum=0.9)
+        ),
+        "Nothing looks wrong",
+    ),
+}
+
+
+@cache
+def explained(name):
+    return explain((RUNS | WARD)[name][0]())
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_a_descent_in_words(name):
+    assert explained(name).startswith(RUNS[name][1])
+
+
+def test_of_many_runs_the_first_sick_one_is_explained():
+    def fun(x):
+        return (x**2).sum(axis=0)
+
+    many = descent.minimize_many(fun, [[5.0]], optimizers.sgd, learning_rates=[0.1, 1.0, 1.5])
+    assert explain(many).startswith("2 of 3 runs did not converge. Run 1: The run jumps")
+    good = descent.minimize_many(fun, [[5.0]], optimizers.sgd, learning_rates=[0.1, 0.2])
+    assert explain(good) == "Nothing looks wrong: all 2 runs converged."
+
+
+def uphill(rate):
+    """Gradient descent with the sign forgotten."""
+    rule = optimizers.sgd(rate)
+    return optimizers.Optimizer("uphill", rule.init, lambda g, s, x: rule.update(-g, s, x))
+
+
+def loss_with_dropout():
+    rng = generator()
+
+    def loss(params, X, y):
+        *hidden, last = params
+        h = np.tanh(nn.forward(hidden, X))
+        h = h * dropout_mask(h.shape[1], 0.5, rng=rng)
+        return nn.mse(nn.forward([last], h), y)
+
+    return loss
+
+
+WARD = {
+    "rate too high": (
+        lambda: train(rate=3.0),
+        ("Training goes uphill", "Training is jagged", "Diverged"),
+    ),
+    "far too high": (lambda: train(loss=loss_with("relu"), rate=50.0), ("Diverged",)),
+    "wrong sign": (lambda: train(optimizer=uphill(0.01)), ("Training goes uphill",)),
+    "rate too low": (lambda: train(rate=1e-6), ("Training hardly moves",)),
+    "dead relu": (
+        lambda: train(
+            scaled(network("he"), 1.0, shift=[-9.0]), loss_with("relu"), (X, X**2 - 9.3), rate=1e-3
+        ),
+        ("Training hardly moves",),
+    ),
+    "dropout left on": (
+        lambda: train(loss=loss_with_dropout(), rate=0.05),
+        ("Training is jagged",),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WARD)
+def test_a_sick_training_run_in_words(name):
+    assert explained(name).startswith(WARD[name][1])
+
+
+@every_network
+@pytest.mark.parametrize("batch_size", [None, 20])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_healthy_training_run_in_words(activation, scheme, batch_size, seed):
+    result = train(
+        network(scheme, seed),
+        loss_with(activation),
+        rate=0.05,
+        epochs=100,
+        batch_size=batch_size,
+        rng=generator(seed),
+    )
+    assert explain(result).startswith("Nothing looks wrong")
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_momentum_in_full_batches_is_healthy(seed):
+    optimizer = optimizers.sgd(0.03, momentum=0.9)
+    result = train(network(seed=seed), optimizer=optimizer, epochs=300)
+    assert explain(result).startswith("Nothing looks wrong")
+
+
+def test_one_epoch_can_be_explained():
+    assert explain(train(epochs=1)).startswith("Nothing looks wrong")
+
+
+def test_training_that_loses_what_it_had_has_come_up_again():
+    result = train()
+    losses = np.concatenate(
+        [result.losses, np.linspace(result.losses[-1], 0.8 * result.losses[0], 200)]
+    )
+    words = explain(nn.TrainResult(**vars(result) | {"losses": losses}))
+    assert words.startswith("Training has come up again")
+    assert "after epoch 200" in words
+
+
+def test_level_and_still_falling_are_told_apart():
+    result = train()
+    assert "and is still falling. Train for longer." in explain(result)
+    losses = np.concatenate([result.losses, np.full(100, result.losses[-1])])
+    assert "and has levelled off" in explain(nn.TrainResult(**vars(result) | {"losses": losses}))
+
+
+def test_a_diverged_run_keeps_the_words_of_training():
+    result = train(loss=loss_with("relu"), rate=50.0)
+    assert explain(result).startswith(result.message)
+
+
+def test_only_results_can_be_explained():
+    with pytest.raises(TypeError, match="must be a DescentResult or a TrainResult, got list; pass"):
+        explain([1.0, 2.0])
+
+
+def test_an_explanation_is_one_paragraph_with_a_way_out():
+    for name in (*RUNS, *WARD):
+        words = explained(name)
+        assert "\n" not in words
+        assert words.endswith(".")
+        assert words.count(". ") >= 1
