@@ -261,8 +261,8 @@ def newton_step(problem: Problem, point: tuple) -> tuple:
 
     Examples
     --------
-    >>> newton_step(saddle(), (1.0, 1.0))
-    (-1.0, -1.0)
+    >>> [float(part) for part in newton_step(saddle(), (1.0, 1.0))]
+    [-1.0, -1.0]
     """
     if len(point) == 1:
         (x,) = point
