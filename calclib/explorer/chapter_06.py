@@ -315,7 +315,10 @@ def _run_scene(title: str, kind: str) -> Scene:
     )
     course = Panel(
         lambda ax: _draw_course(ax, losses),
-        (Handle("epoch", "loss", "Epoch on the loss curve"),),
+        (
+            Path(("epoch", "epoch"), (1e-4, "loss"), "vermillion", 1.4, dash=True),
+            Handle("epoch", "loss", "Epoch on the loss curve"),
+        ),
         "The loss against the epoch, both on logarithmic axes, with the dashed line at 0.0925 that "
         "predicting the mean scores. A point marks the epoch.",
         3.8,
