@@ -481,7 +481,12 @@ def layer_report(params, loss, data, *, activation="tanh", learning_rate=None):
     value = float(out)
     trouble = _overflow(value)
     for row in rows:
-        trouble += _counted(row.nan, row.inf, f"outputs or gradient of {row.name}", "follow it")
+        trouble += _counted(
+            row.nan,
+            row.inf,
+            f"outputs or gradient of {row.name}",
+            "use smaller weights, or scale X",
+        )
     copies = (
         f"All units of layer {k} have the same weights and stay copies: draw them at random."
         for k, (W, b) in enumerate(params, start=1)
@@ -820,11 +825,12 @@ def lr_range_test(params, loss, data, *, low, high, steps, rng, batch_size=None)
         result = nn.train(params, loss, (X[rows], y[rows]), sgd(rate), epochs=1)
         params = result.params
         with np.errstate(all="ignore"):
-            losses.append(float(loss(params, X, y)) if result.success else inf)
+            value = float(loss(params, X, y)) if result.success else inf
+        losses.append(value if isfinite(value) else inf)
         lowest = min(lowest, losses[-1])
         if not losses[-1] <= 4 * lowest:
             break
-    best = int(np.nanargmin(losses))
+    best = int(np.argmin(losses))
     if losses[best] > 0.99 * first:
         rate = nan
         message = (
@@ -996,7 +1002,8 @@ def explain(result):
 
     - it diverged;
     - the last two steps are opposite and equal within a thousandth: a two-cycle;
-    - it ended above its first value;
+    - it ended above its first value: with the wrong sign if more than half of the steps keep their
+      direction within 60 degrees, else with steps that are too long;
     - more than half of the last 20 steps turn back by more than 120 degrees: it zigzags;
     - over the second half of the run the gradient shrank by less than a tenth: it crawls.
 
@@ -1057,7 +1064,10 @@ def _explain_descent(result):
             f"The run left the map downhill: {story}. fun may have no minimum in that direction; "
             "bound it, or start elsewhere."
         )
-    lengths = np.sqrt((steps**2).sum(axis=1))
+    with np.errstate(over="ignore", invalid="ignore"):
+        lengths = np.sqrt((steps**2).sum(axis=1))
+        products = np.maximum(lengths[1:] * lengths[:-1], 1e-300)
+        turns = (steps[1:] * steps[:-1]).sum(axis=1) / products  # the cosines between steps
     if (
         result.status == "max_steps"
         and len(steps) > 1
@@ -1068,12 +1078,16 @@ def _explain_descent(result):
             "stability: halve it."
         )
     if result.status == "diverged" or values[-1] > values[0]:
+        if len(turns) and (turns > 0.5).mean() > 0.5:
+            return (
+                f"The run goes uphill: {story}, and its steps keep their direction. The gradient "
+                "may have the wrong sign: check_grad tells. If it is right, lower the learning "
+                "rate and the momentum."
+            )
         return (
             f"The run goes uphill: {story}. The steps are too long for the curvature: divide the "
-            "learning rate by ten; on a quadratic it must stay below curvature.max_stable_rate. If "
-            "a tiny rate climbs too, the gradient has the wrong sign: check_grad tells."
+            "learning rate by ten; on a quadratic it must stay below curvature.max_stable_rate."
         )
-    turns = (steps[1:] * steps[:-1]).sum(axis=1) / np.maximum(lengths[1:] * lengths[:-1], 1e-300)
     if len(turns) and (turns[-20:] < -0.5).mean() > 0.5:
         return (
             f"The run zigzags: {story}, and most steps turn back. Halve the learning rate, or use "
@@ -1082,8 +1096,8 @@ def _explain_descent(result):
     shrink = norms[-1] / norms[len(norms) // 2]
     if shrink > 0.9:
         return (
-            f"The run crawls: {story}, and over its second half the gradient only went to "
-            f"{shrink:.2g} of its length. Raise the learning rate until it zigzags, then go back; "
+            f"The run crawls: {story}, and over its second half the gradient kept "
+            f"{shrink:.0%} of its length. Raise the learning rate until it zigzags, then go back; "
             "if it cannot be raised, the problem is ill-conditioned: use momentum, lbfgs or newton."
         )
     return (

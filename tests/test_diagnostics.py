@@ -542,6 +542,14 @@ def test_a_range_that_is_too_low_says_so():
     )
 
 
+def test_a_range_test_ends_at_a_step_beyond_the_largest_float():
+    data = np.array([[1.0], [2.0]]), np.array([[3.0], [5.0]])
+    start = [nn.Layer([[0.0]], [0.0])]
+    test = lr_range_test(start, LOSS, data, low=1e160, high=1e170, steps=5, rng=None)
+    assert test.losses.tolist() == [math.inf]
+    assert math.isnan(test.rate)
+
+
 def test_a_range_that_is_too_high_ends_at_once():
     test = lr_range_test(network(), LOSS, DATA, low=1e3, high=1e9, steps=9, rng=None)
     assert math.isnan(test.rate)
@@ -648,6 +656,10 @@ RUNS = {
     "growing": (lambda: square(1.05), "The run goes uphill: fun went from 25 to"),
     "overflowing": (lambda: square(1.5, 1000), "The run goes uphill"),
     "valley at 1e-2": (lambda: valley(1e-2, 100), "The run goes uphill"),
+    "near the largest float": (
+        lambda: square(1.5, 1000, diverge_at=1e153),
+        "The run goes uphill",
+    ),
     "sign of the gradient": (lambda: square(0.1, grad=lambda x: -2 * x), "The run goes uphill"),
     "zigzag": (lambda: square(0.99), "The run zigzags"),
     "tiny rate": (lambda: square(1e-5), "The run crawls"),
@@ -737,6 +749,17 @@ WARD = {
         ("Training is jagged",),
     ),
 }
+
+
+def test_uphill_by_a_wrong_sign_and_by_a_long_step_are_told_apart():
+    told = {name: "wrong sign" in explained(name) for name in RUNS if "uphill" in RUNS[name][1]}
+    assert told == {
+        "growing": False,
+        "overflowing": False,
+        "valley at 1e-2": False,
+        "near the largest float": False,
+        "sign of the gradient": True,
+    }
 
 
 @pytest.mark.parametrize("name", WARD)
