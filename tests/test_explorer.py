@@ -333,6 +333,12 @@ def test_a_field_without_a_form_has_three_digits():
     assert fill("{a} and {a:.1f}", {"a": 1.2345}) == "1.23 and 1.2"
 
 
+def test_a_word_as_form_counts():
+    assert fill("{a:step}, {b:step}, {c:step}", {"a": 1, "b": 0, "c": 12.0}) == (
+        "1 step, 0 steps, 12 steps"
+    )
+
+
 # --- the explorers tell what calclib computes ----------------------------------------------------
 
 

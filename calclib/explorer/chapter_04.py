@@ -146,7 +146,7 @@ def eigen_bars() -> Explorer:
 
 _TURNED = " Turning the bowl, now by {angle:.0f}°, changes no bar."
 _NOW = (
-    "After {step:.0f} steps the error is {along_steep} of what it was along the steep eigenvector "
+    "After {step:step} the error is {along_steep} of what it was along the steep eigenvector "
     "and {along_gentle} along the gentle one. "
 )
 _EACH = "Each step multiplies them by {steep_factor:.2f} and {gentle_factor:.2f}"
@@ -160,8 +160,7 @@ BARS = (
     (
         "round",
         "A round bowl, κ = 1: every direction is an eigenvector and each step multiplies every "
-        "error by {steep_factor:.2f}. After {step:.0f} steps {along_steep} of it is there."
-        + _TURNED,
+        "error by {steep_factor:.2f}. After {step:step} {along_steep} of it is there." + _TURNED,
     ),
     (
         "grows",
@@ -442,7 +441,7 @@ def _valley() -> Scene:
         "From ({x0:.1f}, {y0:.1f}), where f is {value0}: after {made:.0f} Newton steps it is at "
         "({x_last:.3f}, {y_last:.3f})"
     )
-    descent = "Descent with rate 0.0005 reaches f = {down_value} in {n:.0f} steps."
+    descent = "Descent with rate 0.0005 reaches f = {down_value} in {n:step}."
     says = (
         (
             "begins",
@@ -532,7 +531,7 @@ def _saddle() -> Scene:
         4.0,
     )
     parts = (
-        "After {step:.0f} steps of descent from ({x0:.1f}, {y0:.1f}) the part across is "
+        "After {step:step} of descent from ({x0:.1f}, {y0:.1f}) the part across is "
         "{across:.4f} (it was {across0}, times {in_factor:.3f} each step) and the part along "
         "(0.851, 0.526) is {out} (it was {out0}, times {out_factor:.3f}). "
     )
@@ -541,7 +540,7 @@ def _saddle() -> Scene:
         (
             "there",
             "You start on the saddle: the gradient is zero, so neither descent nor Newton moves, "
-            "in {step:.0f} steps or in any number.",
+            "in {step:step} or in any number.",
         ),
         (
             "begins",
