@@ -1040,8 +1040,9 @@ def test_numpy_function_follows_a_var_or_says_what_to_use(name, x):
         if isinstance(y, Var):
             assert close(y.value, function(*(a.value for a in args)))
         elif isinstance(y, str):
-            wrong_call = "argument" in y or more  # too few or too many arguments
-            assert "calclib.autodiff" in y or "cannot take shapes" in y or wrong_call
+            answers = ("calclib.autodiff", "cannot take shapes", "required positional argument")
+            answered = any(words in y for words in answers)
+            assert answered or isinstance(outcome(function, *(a.value for a in args)), str)
         else:
             assert function.__name__ in ad._PLAIN
             assert np.asarray(y).dtype != object
