@@ -70,8 +70,8 @@ def unmasked(value, name):
     parts = value if isinstance(value, list | tuple) else ()
     if any(isinstance(a, np.ma.MaskedArray) and np.ma.is_masked(a) for a in (value, *parts)):
         raise ValueError(
-            f"{name} must not have masked entries, got a masked array; fill them, as "
-            f"{name}.filled(0.0) does, or drop them with {name}.compressed()"
+            f"{name} must not have masked entries, got a masked array; fill them, for example "
+            "with .filled(0.0), or drop them with .compressed()"
         )
     return value
 

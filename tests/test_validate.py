@@ -91,7 +91,7 @@ def test_a_whole_number_too_long_to_write_does_not_hide_what_is_wrong():
 
 def test_masked_entries_are_refused_with_both_ways_out():
     holed = np.ma.array([1.0, 2.0], mask=[False, True])
-    message = r"x0 must not have masked .*x0\.filled\(0\.0\).*x0\.compressed\(\)"
+    message = r"x0 must not have masked .*\.filled\(0\.0\).*\.compressed\(\)"
     for value in (holed, [holed, holed], np.ma.masked):
         with pytest.raises(ValueError, match=message):
             _validate.real(value, "x0")
