@@ -9,6 +9,7 @@ from pathlib import Path
 
 from calclib.explorer import backdrop
 from calclib.explorer.scene import Scene, Slider
+from calclib.explorer.words import FIELD
 
 HERE = Path(__file__).parent
 
@@ -94,6 +95,11 @@ def scene_markup(scene: Scene, panel_markup: str, sliders: str) -> str:
     str
         HTML of the scene.
 
+    Notes
+    -----
+    On a phone the sentence stands above the sliders. There it keeps the room of the scene's longest
+    sentence, which `data-longest` holds, so that no slider moves when the words change.
+
     Examples
     --------
     >>> from calclib.explorer import house_price
@@ -101,11 +107,12 @@ def scene_markup(scene: Scene, panel_markup: str, sliders: str) -> str:
     True
     """
     says = escape(scene.sentence(scene.quantities()))
+    longest = escape(max((FIELD.sub("−10.000", words) for _, words in scene.says), key=len))
     reset = '<button type="button" class="explorer-reset">Reset</button>'
     return (
         f'<div class="explorer-scene">{panel_markup}'
         f'<div class="explorer-controls">{sliders}{reset}</div>'
-        f'<p class="explorer-says" aria-live="polite">{says}</p></div>'
+        f'<p class="explorer-says" aria-live="polite" data-longest="{longest}">{says}</p></div>'
     )
 
 

@@ -92,6 +92,38 @@ def test_every_slider_moves_marks_and_sentence_by_touch(read, name):
             scene.locator(".explorer-reset").tap()
 
 
+WALK = """scene => {
+  const place = (name) => scene.querySelector(name).getBoundingClientRect();
+  const inputs = [...scene.querySelectorAll("input[type=range]")];
+  const tops = new Set();
+  const set = (input, part) => {
+    input.value = Number(input.min) + part * (input.max - input.min);
+    input.dispatchEvent(new Event("input"));
+    tops.add(place(".explorer-controls").top - place("svg").top);
+  };
+  for (let corner = 0; corner < 2 ** inputs.length; corner++)
+    inputs.forEach((input, k) => set(input, (corner >> k) & 1));
+  for (const input of inputs) {
+    scene.querySelector(".explorer-reset").click();
+    for (let part = 0; part <= 24; part++) set(input, part / 24);
+  }
+  const [picture, words, first] = ["svg", ".explorer-says", ".explorer-slider"].map(place);
+  return [[...tops], picture.bottom <= words.top, words.bottom <= first.top,
+    first.bottom - picture.top];
+}"""
+
+
+@pytest.mark.parametrize("name", EXPLORERS)
+def test_on_a_phone_picture_sentence_and_first_slider_share_a_screen_and_stay(read, name):
+    page = read(name, width=375)
+    for scene in scenes(page):
+        tops, picture_first, sentence_next, height = scene.evaluate(WALK)
+        assert picture_first
+        assert sentence_next
+        assert height < 667
+        assert max(tops) - min(tops) < 1, "another sentence moves the sliders"
+
+
 def values(scene):
     return scene.locator("input[type=range]").evaluate_all("all => all.map((each) => each.value)")
 
