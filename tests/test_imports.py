@@ -92,7 +92,9 @@ def test_tracing_needs_sympy_and_the_standard_library_alone():
 def test_no_module_imports_by_name_at_run_time(path):
     assert "importlib" not in outside(path)
     names = {
-        node.id for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Name)
+        node.id
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Name)
     }
     assert "__import__" not in names
 
