@@ -91,7 +91,9 @@ def test_floats_columns_and_symbols_agree(nesterov):
     gradients = rng.normal(size=(4, 3, 5))  # 4 steps, 3 coordinates, 5 columns
     rates = rng.uniform(0.01, 0.5, 5)
     beta, momentum = sp.Symbol("beta"), 0.8
-    together = steps_for(sgd(rates, momentum=momentum, nesterov=nesterov), gradients, 0.0)
+    together = steps_for(
+        sgd(rates, momentum=momentum, nesterov=nesterov), gradients, np.zeros((3, 5))
+    )
     rate, *symbols = sp.symbols("rate g:4")
     formulas = steps_for(sgd(rate, momentum=beta, nesterov=nesterov), symbols, sp.Symbol("x"))
     evaluate = sp.lambdify([rate, beta, *symbols], formulas)
