@@ -22,6 +22,7 @@ from calclib.explorer import (
     Slider,
     backdrop,
     chapter_05,
+    chapter_09,
     page,
     switch,
 )
@@ -775,3 +776,84 @@ def test_the_zones_of_the_dial_end_at_one_and_two_over_the_curvature(k, problem)
     np.testing.assert_allclose(spans, list(itertools.pairwise(ends)), rtol=1e-9)
     assert ax.get_xlim() == pytest.approx((low, high))
     assert ax.get_xticks() == pytest.approx([low, 2 / steepest])
+
+
+def normals_of_the_noise_ball(count):
+    """Draw the explorer's normal numbers with whole numbers of Python."""
+    u, v = chapter_09.SEEDS
+    pairs = []
+    for _ in range(count):
+        u, v = 16807 * u % (2**31 - 1), 16807 * v % (2**31 - 1)
+        radius, angle = np.sqrt(-2 * np.log(u / (2**31 - 1))), 2 * np.pi * v / (2**31 - 1)
+        pairs.append((radius * np.cos(angle), radius * np.sin(angle)))
+    return np.array(pairs)
+
+
+def test_the_generator_of_the_noise_ball_passes_the_check_of_its_authors():
+    u = 1
+    for _ in range(10_000):
+        u = chapter_09._next(u)
+    assert u == 1_043_618_065
+
+
+def test_the_noise_of_the_noise_ball_is_normal_and_new_at_each_step():
+    z = normals_of_the_noise_ball(1000)
+    np.testing.assert_allclose(z.mean(axis=0), 0, atol=3 / np.sqrt(1000))
+    np.testing.assert_allclose(z.std(axis=0), 1, atol=3 / np.sqrt(2000))
+    np.testing.assert_allclose((z**4).mean(axis=0), 3, atol=3 * np.sqrt(96 / 1000))
+    for one, other in ((z[1:, 0], z[:-1, 0]), (z[1:, 1], z[:-1, 1]), (z[:, 0], z[:, 1])):
+        assert abs(np.corrcoef(one, other)[0, 1]) < 3 / np.sqrt(1000)
+
+
+@pytest.mark.parametrize(
+    ("batch", "rate", "curvature"), [(2.0, 0.2, 1.0), (64.0, 0.5, 3.0), (1.0, 0.01, 0.5)]
+)
+def test_the_noise_ball_is_descent_with_the_gradient_of_a_batch(batch, rate, curvature):
+    q = scene_of("noise-ball").quantities(batch=batch, rate=rate, curvature=curvature)
+    point = np.array([3.0, 2.0])
+    path = [point]
+    for noise in normals_of_the_noise_ball(1000):
+        point = point - rate * (curvature * point + 2 / np.sqrt(batch) * noise)
+        path.append(point)
+    path = np.array(path)
+    np.testing.assert_allclose(np.transpose([q["from_x"], q["from_y"]]), path[:201], atol=1e-11)
+    np.testing.assert_allclose(np.transpose([q["x"], q["y"]]), path[200:], atol=1e-11)
+    assert q["measured"] == pytest.approx(np.sqrt((path[201:] ** 2).mean()), rel=1e-9)
+    inside = (np.linalg.norm(path[201:], axis=1) < 2 * q["spread"]).sum()
+    assert q["inside_last"] == inside
+
+
+def test_the_predicted_noise_ball_stands_still_and_the_run_measures_it():
+    scene = scene_of("noise-ball")
+    seen = set()
+    for batch in scene.sliders[0].values(3):
+        for rate in scene.sliders[1].values(13):
+            for bend in (0.5, 1.0, 4.0):
+                q = scene.quantities(batch=batch, rate=rate, curvature=bend)
+                said = scene.sentence(q)
+                assert q["holds"] == (rate * bend < 2 - 1e-6)
+                assert q["holds"] == ("Theory gives" in said or "too slow" in said)
+                if not q["holds"]:
+                    continue
+                V = q["spread"] ** 2
+                assert pytest.approx(V) == (1 - rate * bend) ** 2 * V + rate**2 * 4 / batch
+                if not q["still"]:
+                    seen.add((batch, rate, bend))
+                    assert abs(q["measured"] / q["spread"] - 1) < 3 * q["off"] / 100
+                    assert abs(q["inside_last"] - 692) < 60
+    assert len(seen) > 40
+
+
+def test_the_typical_distance_begins_at_the_start_and_ends_at_the_ball():
+    q = scene_of("noise-ball").quantities(batch=4.0, rate=0.5, curvature=1.0)
+    assert q["typical"][0] == pytest.approx(np.hypot(3, 2))
+    assert q["typical"][-1] == pytest.approx(np.sqrt(2) * q["spread"])
+    at_one = np.interp(1.0, q["of_rate"], q["of_spread"])
+    assert at_one == pytest.approx(2 / np.sqrt(4) * np.sqrt(1 / (2 - 1)), rel=1e-2)
+
+
+def test_at_the_limit_the_noise_ball_is_a_random_walk():
+    scene = scene_of("noise-ball")
+    q = scene.quantities(batch=1.0, rate=0.5, curvature=4.0)
+    assert "the limit: " in scene.sentence(q)
+    assert not q["holds"]
