@@ -7,6 +7,7 @@ from calclib.explorer.chapter_03 import learning_rate_dial
 from calclib.explorer.chapter_04 import eigen_bars, newton_beside_descent
 from calclib.explorer.chapter_05 import tape_stepper
 from calclib.explorer.chapter_06 import network_under_your_hands, training_run
+from calclib.explorer.chapter_07 import race
 from calclib.explorer.chapter_09 import noise_ball
 from calclib.explorer.scene import (
     Arrow,
@@ -32,6 +33,7 @@ NAMED = (
     tape_stepper,
     network_under_your_hands,
     training_run,
+    race,
     noise_ball,
 )
 
@@ -54,6 +56,7 @@ __all__ = [
     "network_under_your_hands",
     "newton_beside_descent",
     "noise_ball",
+    "race",
     "secant_to_tangent",
     "switch",
     "tape_stepper",
