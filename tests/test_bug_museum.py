@@ -115,6 +115,87 @@ def test_what_catches_nothing_is_not_called_a_test(museum, capsys):
     assert capsys.readouterr().out.count("passes") == 2
 
 
+# --- half a fix is caught too ---------------------------------------------------------------------
+
+
+def step_in_whole_numbers(x, i, h):
+    x = np.array(x)
+    x[i] += h
+    return x
+
+
+def second_differences(stencil, step):
+    def hessian(fun, x):
+        e = step(x) * np.eye(len(x))
+        return np.array([[stencil(fun, x, a, b) for b in e] for a in e]) / step(x) ** 2
+
+    return hessian
+
+
+def one_sided(fun, x, a, b):
+    return fun(x + a + b) - fun(x + a) - fun(x + b) + fun(x)
+
+
+def central(fun, x, a, b):
+    return (fun(x + a + b) - fun(x + a - b) - fun(x - a + b) + fun(x - a - b)) / 4
+
+
+def fit(theta, x, y):
+    """Descend in place, from the array that is given."""
+    for _ in range(2000):
+        r = theta[0] + theta[1] * x - y
+        theta -= 0.1 * np.array([r.mean(), (r * x).mean()])
+    return theta
+
+
+def largest_over_smallest_size(H):
+    values = np.linalg.eigvalsh(H)
+    return values.max() / np.abs(values).min()
+
+
+def judged_in_total(gradients):
+    total = np.sqrt(sum((g**2).sum() for g in gradients))
+    if not np.isfinite(total):
+        return "not finite"
+    return "exploding" if total > 1e3 else "vanishing" if total < 1e-6 else "healthy"
+
+
+def judged_without_nan(gradients):
+    lengths = [np.linalg.norm(g) for g in gradients]
+    if any(length > 1e3 for length in lengths):
+        return "exploding"
+    return "vanishing" if any(length < 1e-6 for length in lengths) else "healthy"
+
+
+def relative(x):
+    return 1e-4 * np.abs(x).max()
+
+
+HALF_FIXED = {
+    "a copy that stays whole": (4, step_in_whole_numbers),
+    "one-sided, with a relative step": (12, second_differences(one_sided, relative)),
+    "central, with a tiny step": (12, second_differences(central, lambda x: 1e-7)),
+    "half of the signs dropped": (13, largest_over_smallest_size),
+    "a new array, the penalty twice": (20, lambda g, w, strength: g + 4 * strength * w),
+    "a NaN found, a dead layer not": (25, judged_in_total),
+    "a dead layer found, a NaN not": (25, judged_without_nan),
+    "the start of the caller": (27, lambda theta, x, y: fit(theta, x, np.ravel(y))),
+    "y as a column": (27, lambda theta, x, y: fit(1.0 * theta, x, y)),
+}
+
+
+@pytest.mark.parametrize("name", HALF_FIXED)
+def test_a_half_fixed_version_fails_too(museum, name):
+    k, version = HALF_FIXED[name]
+    with pytest.raises(AssertionError):
+        museum[f"test_{k}"](version)
+
+
+def test_an_integer_start_is_not_forgotten(museum):
+    with pytest.raises(TypeError, match="Cannot cast"):
+        museum["test_27"](lambda theta, x, y: fit(theta.copy(), x, np.ravel(y)))
+
+
 # --- the numbers ----------------------------------------------------------------------------------
 
 
