@@ -202,7 +202,7 @@ def test_an_integer_start_is_not_forgotten(museum):
 def test_the_slope_of_exhibit_1_is_88_and_not_76(museum):
     assert museum["faulty_1"]([3, 2, -5, 1], 3) == -1
     assert museum["fixed_1"]([3, 2, -5, 1], 3) == 9 * 9 + 4 * 3 - 5 == 88
-    assert "-1   # 76\n" in printed()
+    assert "-1   expected: 76\n" in printed()
     assert "at 3 it is 88, not 76" in prose()
 
 
