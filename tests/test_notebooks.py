@@ -419,3 +419,118 @@ def test_chapter_06_names_what_the_source_of_autodiff_has():
     for name in ("Var", "_node", "primitive", "_order", "_sweep", "backward"):
         assert f"`{name}" in words
         assert hasattr(autodiff, name)
+
+
+# --- the numbers of chapter 09 --------------------------------------------------------------------
+
+
+@functools.cache
+def chapter_09():
+    """Give what the cells of chapter 09 print, and its prose as one line."""
+    (chapter,) = (path for path in CHAPTERS if path.stem == "09_expectations")
+    nb = stored(chapter)
+    prose = " ".join(cell.source for cell in nb.cells if cell.cell_type == "markdown")
+    return "".join(printed(cell) for cell in code_cells(nb)), " ".join(prose.split())
+
+
+def test_chapter_09_gains_one_digit_with_left_ends_where_middles_gain_two():
+    said, _ = chapter_09()
+    rows = re.findall(r"^ *(\d+)  0\.\d+  0\.\d+ +(-\S+) +(-\S+)$", said, re.MULTILINE)
+    assert [row[0] for row in rows] == ["10", "100", "1000"]
+    for n, left, middle in (map(float, row) for row in rows):
+        assert left == pytest.approx(-1 / (2 * n) + 1 / (6 * n**2), rel=2e-3)
+        assert middle == pytest.approx(-1 / (12 * n**2), rel=2e-3)
+
+
+def test_chapter_09_measures_one_over_the_root_of_n():
+    said, _ = chapter_09()
+    rows = re.findall(r"^ *(10+)   (0\.\d{5})   (0\.\d{5})$", said, re.MULTILINE)
+    assert [row[0] for row in rows] == ["10", "100", "1000", "10000"]
+    for n, theory, measured in (map(float, row) for row in rows):
+        assert theory == pytest.approx(math.sqrt(4 / 45 / n), abs=6e-6)
+        assert measured == pytest.approx(theory, rel=3 / math.sqrt(800))
+    assert "slope on two log axes: -0.50\n" in said
+
+
+def test_chapter_09_wins_at_random_above_four_dimensions():
+    said, prose = chapter_09()
+    rows = re.findall(r"^ +(\d+) +(\d+) +(\S+e-\d+) +(\S+e-\d+)$", said, re.MULTILINE)
+    assert [int(row[0]) for row in rows] == [1, 2, 4, 8, 16]
+    for d, k, grid, random in (map(float, row) for row in rows):
+        assert k**d == 65_536
+        assert (random < grid) == (d > 4)
+        sigma = math.sqrt(((math.e + 1) / (math.e - 1) / 2) ** d - 1)
+        assert random == pytest.approx(sigma / 256, rel=3 / math.sqrt(40))
+    assert "The grid loses above four dimensions" in prose
+
+
+def test_chapter_09_shows_a_mean_of_slopes_that_is_not_the_slope_of_the_mean():
+    said, _ = chapter_09()
+    slope = float(re.search(r"^slope of the mean +(\S+) +\(exact: -1\)$", said, re.MULTILINE)[1])
+    assert slope == pytest.approx(-1, abs=3 * math.sqrt(0.1 / 200_000) / 0.1)
+    assert "mean of the slopes  0.000\n" in said
+    distances = re.findall(
+        r"^(?:mean of the slopes|slope of the mean|autodiff) +(-0\.4\d+)$", said, 8
+    )
+    assert len(distances) == 3
+    assert all(float(each) == pytest.approx(-0.4, abs=0.006) for each in distances)
+
+
+def test_chapter_09_measures_the_noise_of_a_batch_with_and_without_replacement():
+    said, _ = chapter_09()
+    row = r"^ +(\d+)" + 4 * r" +(\d+\.\d{4})" + "$"
+    rows = [list(map(float, found)) for found in re.findall(row, said, re.MULTILINE)]
+    assert [found[0] for found in rows] == [1, 2, 5, 10, 20, 50, 100, 200]
+    sigma2 = rows[0][1]
+    for b, theory, again, theory_once, once in rows:
+        assert theory == pytest.approx(sigma2 / b, abs=1e-4)
+        assert theory_once == pytest.approx(sigma2 / b * (200 - b) / 199, abs=1e-4)
+        assert again == pytest.approx(theory, rel=0.1)
+        assert once == pytest.approx(theory_once, rel=0.1, abs=1e-9)
+    assert "batch:     -sigma2*(b - m)/(b*(m - 1))\n" in said
+
+
+def test_chapter_09_knows_how_noisy_the_two_tricks_are():
+    """Variances by Gauss-Hermite quadrature, exact for polynomials."""
+    points, weights = np.polynomial.hermite_e.hermegauss(20)
+    weights = weights / weights.sum()
+
+    def variance(values):
+        return weights @ values**2 - (weights @ values) ** 2
+
+    said, prose = chapter_09()
+    shown = re.findall(r"for mu = s = 1: variance (\d+)$", said, re.MULTILINE)
+    x = 1 + points
+    wanted = [variance(2 * x), variance(x**2 * points)]
+    assert list(map(float, shown)) == pytest.approx(wanted)
+    assert "7.5 times the variance" in prose
+    assert wanted[1] / wanted[0] == pytest.approx(7.5)
+    best = variance((x**2 - 4) * points)
+    assert f"best baseline: 4   variance there: {best:.0f}\n" in said
+    assert min(variance((x**2 - 4 + shift) * points) for shift in (-0.1, 0.1)) > best
+    rows = re.findall(r"^ +(1|10|100) +(\d\.\d\d) +(\d+) +(\d+)$", said, re.MULTILINE)
+    assert [int(found[0]) for found in rows] == [1, 10, 100]
+    for _, pathwise, measured, theory in rows:
+        assert float(pathwise) == pytest.approx(4, rel=0.05)
+        assert int(measured) == pytest.approx(int(theory), rel=0.1)
+
+
+def test_chapter_09_learns_more_from_a_stream_than_from_what_fits_in_memory():
+    said, _ = chapter_09()
+    found = re.findall(r"^(constant|falling|average|least squares) +(\S+e-\d+)", said, re.MULTILINE)
+    risk = {name: float(value) for name, value in found}
+    curvatures = np.array([1.0, 1.0, 0.09])
+    ball = (curvatures / 2 * 0.1 * curvatures / (100 * curvatures * (2 - 0.1 * curvatures))).sum()
+    assert risk["constant"] == pytest.approx(ball, rel=0.1)
+    assert risk["average"] < 3 * 1.5e-6
+    assert risk["least squares"] > 100 * risk["average"]
+    assert risk["falling"] == pytest.approx(0.09 / 2 * 0.25 * 10_000**-0.18, rel=0.5)
+
+
+def test_chapter_09_finds_no_mean_of_a_cauchy_distribution():
+    said, _ = chapter_09()
+    rows = re.findall(r"^ +(\d+) +(0\.\d{4}) +(\d\.\d{3}) +(\d\.\d\d)$", said, re.MULTILINE)
+    assert [int(found[0]) for found in rows] == [1, 100, 10_000]
+    for n, normal, cauchy, _ in (map(float, found) for found in rows):
+        assert normal == pytest.approx(0.6745 / math.sqrt(n), rel=0.15)
+        assert cauchy == pytest.approx(1, abs=0.25)

@@ -212,10 +212,10 @@ SAYS = (
 
 # --- backdrops ------------------------------------------------------------------------------------
 
-LOW, HIGH = 0.003, 30.0
+LOW, HIGH = 0.001, 30.0
 ANGLES = tuple(2 * math.pi * k / 60 for k in range(61))
 STEPS = (*range(20), *range(20, 100, 5), *range(100, 1001, 50))
-SHARES = (*np.geomspace(0.0024, 0.5, 24), *(1 - np.geomspace(0.48, 0.0005, 24)))
+SHARES = (*np.geomspace(0.0024, 0.5, 24), *(1 - np.geomspace(0.48, 0.0005, 24)), 1 - 1e-9)
 TICKS = ([0.01, 0.1, 1, 10], ["0.01", "0.1", "1", "10"])
 
 
