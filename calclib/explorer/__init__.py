@@ -8,6 +8,7 @@ from calclib.explorer.chapter_04 import eigen_bars, newton_beside_descent
 from calclib.explorer.chapter_05 import tape_stepper
 from calclib.explorer.chapter_06 import network_under_your_hands, training_run
 from calclib.explorer.chapter_07 import race
+from calclib.explorer.chapter_08 import depth_map
 from calclib.explorer.chapter_09 import noise_ball
 from calclib.explorer.scene import (
     Arrow,
@@ -34,6 +35,7 @@ NAMED = (
     network_under_your_hands,
     training_run,
     race,
+    depth_map,
     noise_ball,
 )
 
@@ -50,6 +52,7 @@ __all__ = [
     "Slider",
     "Text",
     "compass",
+    "depth_map",
     "eigen_bars",
     "house_price",
     "learning_rate_dial",
