@@ -255,9 +255,9 @@ def _race_on(surface: Surface) -> Scene:
     level_curves = Panel(
         lambda ax: _draw_map(ax, problem, surface.title),
         (
-            Path("plain_x", "plain_y", "purple", 1.4),
+            Path("plain_x", "plain_y", "purple", 2.0),
             Points("plain_x_last", "plain_y_last", "purple", 4.5),
-            Path("x", "y", "orange", 1.4),
+            Path("x", "y", "orange", 1.8),
             Points("x_last", "y_last", "orange", 5.0),
             Handle("x0", "y0", "Start point"),
         ),
@@ -288,8 +288,8 @@ def _race_on(surface: Surface) -> Scene:
 
 
 def _drawn(height):
-    """Keep a height on the log axis, or just below it."""
-    return where(height < FLOOR, FLOOR, height)
+    """Give the larger of a height and `FLOOR`; without a condition, which traces faster."""
+    return (height + FLOOR + abs(height - FLOOR)) / 2
 
 
 # --- what the sentences say: the first condition that holds is said ---------------------------
