@@ -435,7 +435,7 @@ def chapter_09():
 
 def test_chapter_09_gains_one_digit_with_left_ends_where_middles_gain_two():
     said, _ = chapter_09()
-    rows = re.findall(r"^ *(\d+)  0\.\d+  0\.\d+ +(-\S+) +(-\S+)$", said, re.MULTILINE)
+    rows = re.findall(r"^ *(\d+)  0\.\d+ 0\.\d+  (-\S+) (-\S+)$", said, re.MULTILINE)
     assert [row[0] for row in rows] == ["10", "100", "1000"]
     for n, left, middle in (map(float, row) for row in rows):
         assert left == pytest.approx(-1 / (2 * n) + 1 / (6 * n**2), rel=2e-3)
@@ -534,3 +534,66 @@ def test_chapter_09_finds_no_mean_of_a_cauchy_distribution():
     for n, normal, cauchy, _ in (map(float, found) for found in rows):
         assert normal == pytest.approx(0.6745 / math.sqrt(n), rel=0.15)
         assert cauchy == pytest.approx(1, abs=0.25)
+
+
+# --- the numbers of chapter 08 --------------------------------------------------------------------
+
+
+@functools.cache
+def said_in_chapter_08():
+    (chapter,) = (path for path in CHAPTERS if path.stem == "08_diagnostics")
+    return "".join(printed(cell) for cell in code_cells(stored(chapter)))
+
+
+# activation, gain, residual, and the median ratio after fifty layers of width 64
+DEPTH = [
+    ("sigmoid", "1.00", "no", 3e-32),
+    ("tanh", "1.00", "no", 0.08),
+    ("tanh", "2.00", "no", 600),
+    ("relu", "1.00", "no", 1e-8),
+    ("relu", "1.41", "no", 0.6),
+    ("relu", "1.70", "no", 4000),
+    ("sigmoid", "1.00", "yes", 1.2),
+]
+
+
+@pytest.mark.parametrize(
+    ("activation", "gain", "residual", "ratio"), DEPTH, ids=lambda value: str(value)
+)
+def test_chapter_08_sends_gradients_through_fifty_layers(activation, gain, residual, ratio):
+    row = rf"^{activation} +{gain} +{residual} +(\S+) +(\S+) +(\S+)$"
+    low, median, high = map(float, re.search(row, said_in_chapter_08(), re.MULTILINE).groups())
+    assert low < high
+    assert low <= median <= high
+    assert ratio / 2 < median < 2 * ratio
+
+
+def test_chapter_08_finds_the_gain_of_he_on_the_way_back():
+    assert "E[slope^2] = 1/2   steady at gain sqrt(2)\n" in said_in_chapter_08()
+
+
+def test_chapter_08_opens_with_three_runs_at_the_level_of_the_mean():
+    said = said_in_chapter_08()
+    ends = [float(re.search(rf"^{bed} .* (\S+)$", said, re.MULTILINE)[1]) for bed in "ABC"]
+    assert ends == pytest.approx([np.var(np.linspace(-1, 1, 100) ** 2)] * 3, abs=0.002)
+
+
+def test_each_patient_of_chapter_08_shows_the_sign_of_its_illness():
+    rows = re.findall(
+        r"^([A-H]|healthy) +(\S+) +(\S+) +(\d+) +(\S+) +(yes|no) +(\S+)$",
+        said_in_chapter_08(),
+        re.MULTILINE,
+    )
+    ward = {row[0]: row[1:] for row in rows}
+    assert list(ward) == ["healthy", *"ABCDEFGH"]
+    kept = {bed: row[-1] for bed, row in ward.items()}
+    assert kept.pop("B") == "nonsense"
+    assert kept.pop("G") == "-1.000"
+    assert kept.pop("A") not in ("1.000", "-1.000")
+    assert set(kept.values()) == {"1.000"}
+    assert [bed for bed, row in ward.items() if row[4] == "no"] == ["B"]
+    assert [bed for bed, row in ward.items() if row[1] == "nan"] == ["C"]
+    assert float(ward["E"][3]) > 5 * float(ward["healthy"][3])
+    assert float(ward["F"][0]) > 100
+    assert float(ward["H"][3]) < 1e-3
+    assert float(ward["healthy"][1]) < min(float(ward[bed][1]) for bed in "ABDEFGH")
