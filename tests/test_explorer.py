@@ -22,12 +22,14 @@ from calclib.explorer import (
     Slider,
     backdrop,
     chapter_05,
+    chapter_07,
+    chapter_08,
     chapter_09,
     page,
     switch,
 )
 from calclib.explorer.words import fill, number
-from calclib.optimizers import sgd
+from calclib.optimizers import adagrad, adam, rmsprop, sgd
 from calclib.problems import bowl, plateau, two_wells, valley
 from calclib.tracing import Let, Program
 
@@ -713,6 +715,148 @@ def test_the_run_is_compared_with_the_mean_as_the_sentence_says():
             said = scene.sentence(q)
             assert ("worse than" in said) == (q["loss"] > 1.01 * 0.0924889)
             assert ("close to the points" in said) == (q["loss"] < 0.05 * 0.0924889)
+
+
+def depth_positions():
+    scene = scene_of("depth-map")
+    for values in itertools.product(*(slider.values() for slider in scene.sliders)):
+        q = scene.quantities(
+            **dict(zip(("activation", "residual", "depth", "gain"), values, strict=True))
+        )
+        yield q, scene.sentence(q)
+
+
+@pytest.mark.parametrize("residual", [0, 1])
+@pytest.mark.parametrize(("k", "f"), list(enumerate(("tanh", "relu", "sigmoid"))))
+def test_the_depth_map_is_a_median_of_products_of_jacobians(k, f, residual):
+    rng = np.random.default_rng(chapter_08.SEED)
+    h0, g0 = rng.normal(size=(9, 1, 64)), rng.normal(size=(9, 1, 64))
+    W = rng.normal(size=(50, 9, 64, 64)) / 8
+    gain = scene_of("depth-map").sliders[3].values()[10]
+    lengths = []
+    for network in range(9):
+        h, g, pulls = h0[network, 0], g0[network, 0], []
+        for layer in range(20):
+
+            def step(h, W=gain * W[layer, network]):
+                return getattr(autodiff, f)(h @ W) + residual * h
+
+            h, pull = autodiff.vjp(step, h)
+            pulls.append(pull)
+        norms = [np.linalg.norm(g)]
+        for pull in reversed(pulls):
+            g = pull(g)
+            norms.append(np.linalg.norm(g))
+        lengths.append(np.array(norms[::-1]) / norms[0])
+    q = scene_of("depth-map").quantities(activation=k, residual=residual, depth=20.0, gain=gain)
+    np.testing.assert_allclose(q["curve"], np.median(lengths, axis=0)[::2], rtol=6e-3)
+    assert q["ratio"] == q["curve"][0]
+    assert q["ratios"][10] == q["ratio"]
+    assert [q[f"layer{part}"] for part in range(11)] == list(range(0, 21, 2))
+
+
+def test_the_depth_map_knows_the_threshold_of_each_activation():
+    thresholds = {0: [], 1: [], 2: []}
+    for q, _ in depth_positions():
+        assert not (q["residual"] and q["crossing"])
+        if not q["residual"] and q["gain"] == 0.5:
+            thresholds[q["activation"]].append(q["threshold"] if q["crossing"] else None)
+    tanh, relu, sigmoid = thresholds.values()
+    assert relu == pytest.approx([2**0.5] * 5)
+    assert tanh == sorted(tanh, reverse=True)
+    assert 1 < tanh[-1] < tanh[0] < 1.5
+    assert sigmoid == [None] * 5
+
+
+def test_the_depth_map_predicts_the_median_within_a_factor_for_each_layer():
+    for q, _ in depth_positions():
+        if not q["residual"]:
+            assert abs(np.log(q["ratio"] / q["expected"])) < 0.06 * q["depth"]
+
+
+def test_the_depth_map_says_what_depth_does_to_the_gradient():
+    for q, said in depth_positions():
+        word = "Vanishing" if q["ratio"] < 0.01 else "Exploding" if q["ratio"] > 100 else "Steady"
+        assert said.startswith(word)
+        assert ("was predicted" in said) == (not q["residual"])
+        assert ("shortcuts" in said) == bool(q["residual"])
+        assert ("sigmoid is at most 1/4" in said) == (q["activation"] == 2 and not q["residual"])
+        if "sigmoid is at most" in said:
+            assert q["ratio"] < (q["gain"] / 4) ** q["depth"] * 4
+
+
+RACE = {
+    0: sgd,
+    1: lambda rate, momentum: sgd(rate, momentum=momentum, nesterov=True),
+    2: lambda rate, momentum: adagrad(rate),
+    3: lambda rate, momentum: rmsprop(rate),
+    4: lambda rate, momentum: adam(rate, beta1=momentum),
+}
+
+
+@pytest.mark.parametrize("mode", RACE)
+@pytest.mark.parametrize("k", range(5))
+def test_the_race_takes_the_steps_of_the_optimizers(k, mode):
+    """Where nothing is chaotic: at the tuned rate, from the start shown at first."""
+    problem = chapter_07.SURFACES[k].problem
+    scene = scene_of("race", k)
+    rate = 10 ** chapter_07.SURFACES[k].decades[mode + 1]
+    q = scene.quantities(mode=mode, rate=rate, beta=0.85)
+    assert q["tuned"] == pytest.approx(rate)
+    yours, plain = RACE[mode](rate, momentum=0.85), sgd(q["plain_rate"])
+    for rule, names in ((yours, ("x", "y")), (plain, ("plain_x", "plain_y"))):
+        path = np.transpose([q[name] for name in names])
+        run = descent.minimize(problem.fun, path[0], rule, grad=problem.grad, max_steps=60, tol=0.0)
+        np.testing.assert_allclose(path[: len(run.path)], run.path[: len(path)], rtol=1e-6)
+    heights = problem.fun(np.array([q["x"], q["y"]]))
+    np.testing.assert_allclose(q["above"], np.maximum(heights, 1e-12), rtol=1e-6, atol=1e-12)
+
+
+@pytest.mark.parametrize("k", range(5))
+def test_every_runner_of_the_race_is_tuned_by_the_same_sweep(k):
+    surface = chapter_07.SURFACES[k]
+    low, high, step = chapter_07.RATES
+    decades = np.arange(round((high - low) / step) + 1) * step + low
+    sides = [0.9 * np.linspace(*side, 5) for side in surface.problem.domain]
+    starts = np.repeat([axis.ravel() for axis in np.meshgrid(*sides)], len(decades), axis=1)
+    plain = lambda rate, momentum: sgd(rate)  # noqa: E731
+    for make, tuned in zip((plain, *RACE.values()), surface.decades, strict=True):
+        runs = descent.minimize_many(
+            surface.problem.fun,
+            starts,
+            lambda rates, make=make: make(rates, momentum=0.9),
+            learning_rates=np.tile(10**decades, 25),
+            grad=surface.problem.grad,
+            max_steps=chapter_07.BUDGET,
+            tol=0,
+        )
+        ends = np.where(runs.status == "diverged", np.inf, runs.fun).reshape(25, -1)
+        medians = np.median(ends, axis=0)
+        chosen = np.abs(decades - tuned).argmin()
+        assert medians[chosen] <= max(1.01 * medians.min(), 1e-25)
+        assert 0 < chosen < len(decades) - 1
+
+
+def test_a_race_with_momentum_0_at_the_rate_of_plain_descent_is_level():
+    for k in range(5):
+        scene = scene_of("race", k)
+        q = scene.quantities(mode=0, beta=0.0)
+        assert q["x"] == pytest.approx(q["plain_x"])
+        assert "level" in scene.sentence(q)
+
+
+@pytest.mark.parametrize("k", range(5))
+def test_the_race_says_who_is_ahead_from_the_numbers(k):
+    scene = scene_of("race", k)
+    for rate in scene.sliders[3].values():
+        q = scene.quantities(mode=4, rate=rate)
+        said = scene.sentence(q)
+        if q["above_last"] > 1e9:
+            assert said.startswith("Your optimizer diverges")
+        elif q["above_last"] < 0.9 * q["plain_above_last"]:
+            assert "yours is ahead" in said
+        elif q["plain_above_last"] < 0.9 * q["above_last"]:
+            assert "plain descent is ahead" in said
 
 
 def test_marks_and_backdrop_share_one_coordinate_system():

@@ -9,7 +9,7 @@ import numpy as np
 import sympy as sp
 
 from calclib import autodiff as ad
-from calclib.explorer.scene import Handle, Panel, Path, Points, Scene, Slider, Text, switch
+from calclib.explorer.scene import Handle, Panel, Path, Scene, Slider, Text, switch
 from calclib.explorer.widget import Explorer
 from calclib.plotting import COLORS
 from calclib.tracing import Let, Program, Table, is_symbolic
@@ -98,7 +98,7 @@ def depth_map() -> Explorer:
     scene = Scene(
         "Depth map",
         (
-            switch("activation", "Activation", "tanh", "ReLU", "sigmoid"),
+            switch("activation", "Activation", "tanh", "ReLU", "sigmoid", value=1),
             switch("residual", "Residual connections", "off", "on"),
             Slider("depth", "Depth (layers)", 10.0, 50.0, 50.0, 10.0, form=".0f"),
             Slider("gain", "Gain", GAINS[0], GAINS[-1], 1.0, math.log10(2) / PER_OCTAVE,
@@ -123,7 +123,8 @@ SAYS = (
     ),
     (
         "exploding_shortcut",
-        "Exploding, shortcuts or not: each layer adds its own part to what passes by." + FACTS
+        "Exploding, shortcuts or not: each layer adds its own part to what passes by."
+        + FACTS
         + ".",
     ),
     ("steady_shortcut", "Steady: the shortcuts carry the gradient past the layers." + FACTS + "."),
@@ -278,7 +279,7 @@ def _frame(ax):
 def _draw_back(ax):
     _frame(ax)
     ax.set(xlim=(-1, 51), xlabel="layer (0: the input)", title="Gradient behind each layer")
-    ax.text(50, 2e3, "steady", ha="right", fontsize=8.5, color="#555555")
+    ax.text(50, 2e3, "steady", ha="right", fontsize=8.5)
 
 
 def _draw_sweep(ax):
