@@ -51,6 +51,8 @@ class Surface(NamedTuple):
     decades : tuple of float
         For plain descent and each of `RULES`: the decimal logarithm of the tuned rate, which is the
         one of the slider's with the lowest median height after `BUDGET` steps from 25 starts.
+    plain_arrives : bool
+        Plain descent arrives from every start of the sliders, so that nobody can be ahead of it.
 
     Examples
     --------
@@ -62,6 +64,7 @@ class Surface(NamedTuple):
     problem: Problem
     start: tuple[float, float]
     decades: tuple[float, ...]
+    plain_arrives: bool = False
 
 
 SURFACES = (
@@ -77,7 +80,11 @@ SURFACES = (
     ),
     Surface("Flat valley (Beale)", beale(), (1.0, 1.0), (-3.2, -3.4, -3.5, 0.3, -0.2, 0.0)),
     Surface(
-        "Four wells (Himmelblau)", himmelblau(), (0.0, 2.0), (-2.1, -3.2, -2.0, 0.3, 1.0, -0.3)
+        "Four wells (Himmelblau)",
+        himmelblau(),
+        (0.0, 2.0),
+        (-2.1, -3.2, -2.0, 0.3, 1.0, -0.3),
+        True,
     ),
 )
 
@@ -284,7 +291,8 @@ def _race_on(surface: Surface) -> Scene:
         Slider("rate", "Its rate", 10**low, 10**high, rates[0], step=decade, log=True, form="g"),
         Slider("beta", "Its β (not Adagrad, RMSprop)", 0.0, 0.95, MOMENTUM, step=0.05),
     )
-    return Scene(surface.title, sliders, program, ((level_curves,), (losses,)), SAYS)
+    says = tuple(pair for pair in SAYS if not (surface.plain_arrives and pair[0] == "ahead"))
+    return Scene(surface.title, sliders, program, ((level_curves,), (losses,)), says)
 
 
 def _drawn(height):
