@@ -597,3 +597,99 @@ def test_each_patient_of_chapter_08_shows_the_sign_of_its_illness():
     assert float(ward["F"][0]) > 100
     assert float(ward["H"][3]) < 1e-3
     assert float(ward["healthy"][1]) < min(float(ward[bed][1]) for bed in "ABDEFGH")
+
+
+# --- the numbers of chapter 07 --------------------------------------------------------------------
+
+
+@functools.cache
+def chapter_07():
+    """Give what the cells of chapter 07 print, and its prose as one line."""
+    (chapter,) = (path for path in CHAPTERS if path.stem == "07_optimizers")
+    nb = stored(chapter)
+    prose = " ".join(cell.source for cell in nb.cells if cell.cell_type == "markdown")
+    return "".join(printed(cell) for cell in code_cells(nb)), " ".join(prose.split())
+
+
+def valley_run(rate, steps, beta=0.0):
+    """Descend into the valley of Rosenbrock by a loop of its own."""
+    x, y, u, v = -1.0, 1.0, 0.0, 0.0
+    for k in range(steps):
+        if abs(x) > 1e10:
+            return k, x, y
+        slope_y = 200 * (y - x * x)
+        u, v = beta * u - 2 * (1 - x) - 2 * x * slope_y, beta * v + slope_y
+        x, y = x - rate * u, y - rate * v
+    return steps, x, y
+
+
+def test_chapter_07_races_in_the_valley_as_promised():
+    said, prose = chapter_07()
+    _, x, y = valley_run(1e-3, 10_000)
+    assert (round(x, 4), round(y, 4)) == (0.9925, 0.9850)
+    assert re.search(r"rate 0\.001: \[0\.9925 0\.985 ?\]", said)
+    assert "$(0.9925, 0.9850)$" in prose
+    assert valley_run(1e-2, 100)[0] == 6
+    assert "diverged after 6 steps" in said
+    _, x, y = valley_run(1e-3, 2000, beta=0.9)
+    assert f"{(1 - x) ** 2 + 100 * (y - x * x) ** 2:.0e}" == "9e-09"
+    assert "f = 9e-09" in said
+
+
+def test_chapter_07_finds_the_limit_of_momentum_where_theory_has_it():
+    said, _ = chapter_07()
+    rows = re.findall(r"^beta (\S+): last stable rate (\S+) +theory (\S+)$", said, re.MULTILINE)
+    assert len(rows) == 3
+    for beta, measured, theory in (map(float, row) for row in rows):
+        assert theory == pytest.approx(2 * (1 + beta), abs=0.006)
+        assert theory - 4.48 / 119 - 0.01 < measured <= theory
+
+
+def test_chapter_07_shows_a_first_adam_step_3_16_times_too_large():
+    said, prose = chapter_07()
+    factor = 0.1 / math.sqrt(0.001)
+    assert f"ratio       {factor:.2f}\n" in said
+    assert "3.16 times too large" in prose
+    later = [(1 - 0.9**k) / math.sqrt(1 - 0.999**k) for k in range(1, 101)]
+    assert f"largest: {max(later):.2f} at step {later.index(max(later)) + 1}\n" in said
+
+
+def test_chapter_07_moves_the_minimum_of_the_l2_example_to_2():
+    said, _ = chapter_07()
+    assert re.search(r"for alpha = 1/2: 2\.0+\n", said)
+    assert "descent arrives at 2.000000\n" in said
+    assert min(np.arange(0, 4, 0.01), key=lambda w: (w - 3) ** 2 + 0.5 * w**2) == pytest.approx(2)
+
+
+def test_chapter_07_loses_the_decay_with_adam_and_keeps_it_with_adamw():
+    said, _ = chapter_07()
+    found = dict(re.findall(r"^(promised|Adam \+ L2|AdamW) +(\d\.\d\d)$", said, re.MULTILINE))
+    assert float(found["promised"]) == round(0.999**1000, 2)
+    assert float(found["AdamW"]) == pytest.approx(0.999**1000, abs=0.02)
+    assert float(found["Adam + L2"]) > 0.95
+
+
+def test_chapter_07_has_exact_zeros_from_the_proximal_step_alone():
+    said, _ = chapter_07()
+    assert "subgradient, at any of the 200 steps: 0\n" in said
+    assert "proximal, at the end: 16 of 16 that do not matter\n" in said
+
+
+def test_chapter_07_tunes_every_contender_inside_its_sweep():
+    said, _ = chapter_07()
+    names = "plain|momentum|Nesterov|Adagrad|RMSprop|Adam"
+    rows = re.findall(rf"^(?:{names}) +((?:<?[\d.e-]+ +[\d.e+-]+ *){{4}})$", said, re.MULTILINE)
+    assert len(rows) == 6
+    for row in rows:
+        rates = list(map(float, row.split()[1::2]))
+        assert all(1e-4 < rate < 1e2 for rate in rates)
+
+
+def test_chapter_07_settles_adam_with_a_schedule_and_not_with_a_smaller_loss():
+    said, _ = chapter_07()
+    starts = ("rate 0.05", "loss times 1/1000", "cosine from 0.05 to 0")
+    constant, scaled, falling = (
+        float(re.search(rf"^{re.escape(start)} +(\S+)$", said, re.MULTILINE)[1]) for start in starts
+    )
+    assert scaled == pytest.approx(constant, rel=0.2)
+    assert falling < constant / 2
