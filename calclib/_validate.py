@@ -16,22 +16,28 @@ def real(value, name, *, keep_precision=False):
 
     With keep_precision an array of float32 stays float32; otherwise float64.
     """
+    unmasked(value, name)
     try:
         array = np.array(value)
-    except ValueError:
+    except ValueError as error:
+        if "inhomogeneous" in str(error) or "broadcast" in str(error):
+            raise ValueError(
+                f"{name} must be a number or a rectangular array, got rows of unequal length; "
+                "give every row the same length"
+            ) from None
         raise ValueError(
-            f"{name} must be a number or a rectangular array, got rows of unequal length; "
-            "give every row the same length"
-        ) from None
+            f"{name} must be a number or an array, but {type(value).__name__} does not become "
+            f"one: {error}; give a list of numbers"
+        ) from error
     if array.dtype == object and all(isinstance(entry, Real) for entry in array.flat):
-        array = array.astype(float)
+        array = _floats(array, name)
     if array.dtype.kind not in "biuf":
         raise TypeError(
             f"{name} must hold real numbers, got {_kind(value)}; "
             f"convert it first, for example with np.asarray({name}, dtype=float)"
         )
     if not (keep_precision and array.dtype.kind == "f"):
-        array = array.astype(float)
+        array = _floats(array, name)
     if array.size == 0:
         raise ValueError(f"{name} must not be empty, got shape {array.shape}; give one number")
     bad = ~np.isfinite(array)
@@ -41,6 +47,33 @@ def real(value, name, *, keep_precision=False):
             f"{_place(bad)}; replace or remove it before the call"
         )
     return array
+
+
+def _floats(array, name):
+    """Return the numbers as float64; one that is finite and beyond all floats is refused."""
+    try:
+        with np.errstate(over="ignore"):
+            floats = array.astype(float)
+        large = array.dtype.kind == "f" and (np.isinf(floats) & np.isfinite(array)).any()
+    except OverflowError:
+        large = True
+    if large:
+        raise ValueError(
+            f"{name} must be at most {np.finfo(float).max:.2g} in size, so that it is a float, "
+            "got a larger number; divide it by its size, or use its logarithm"
+        )
+    return floats
+
+
+def unmasked(value, name):
+    """Return value if it is no array with masked entries: NumPy would show what they hide."""
+    parts = value if isinstance(value, list | tuple) else ()
+    if any(isinstance(a, np.ma.MaskedArray) and np.ma.is_masked(a) for a in (value, *parts)):
+        raise ValueError(
+            f"{name} must not have masked entries, got a masked array; fill them, for example "
+            "with .filled(0.0), or drop them with .compressed()"
+        )
+    return value
 
 
 def number(value, name):
@@ -186,7 +219,7 @@ def evaluate(fun, x, name="fun"):
 
 def finite(value, x, name="fun"):
     """Return value as an array of finite real numbers; x is the point named if it is not."""
-    array = np.asarray(value)
+    array = np.asarray(unmasked(value, f"the value of {name}"))
     if array.dtype.kind == "c" and not array.imag.any():
         array = array.real
     if array.dtype.kind not in "biuf":
@@ -233,7 +266,10 @@ def _kind(value):
     """Return what kind of thing value is, in words, and how it begins."""
     if isinstance(value, np.ndarray):
         return f"an array of {value.dtype}"
-    return f"{type(value).__name__} {str(value)[:40]!r}"
+    try:
+        return f"{type(value).__name__} {str(value)[:40]!r}"
+    except ValueError:  # a whole number of more digits than Python writes
+        return type(value).__name__
 
 
 def _place(bad):

@@ -22,13 +22,12 @@ so they can be differentiated again.
 import inspect
 import itertools
 import operator
-import sys
 from collections.abc import Callable
 from functools import partial, reduce
-from opcode import opname
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from calclib import _validate
 
@@ -36,14 +35,14 @@ _next_number = itertools.count(1).__next__  # the age of a Var; also numbers the
 _by_number = operator.attrgetter("number")
 _new = object.__new__
 _FLOAT64 = np.dtype(float)
-np.empty(4_000_000)  # 32 MB, freed at once: glibc then keeps freed arrays for the next tape
 
 
 # Numbers that remember
 
 _LOST = (
-    "a Var in a plain array would lose its derivative; collect Vars with calclib.autodiff.stack or "
-    "concatenate, or take .value where no derivative is wanted"
+    "a plain number or array made of a Var would lose its derivative; use x.value where none is "
+    "wanted, calclib.autodiff.sin in place of math.sin, and collect Vars with "
+    "calclib.autodiff.stack or concatenate"
 )
 
 
@@ -62,9 +61,11 @@ class _Traced:
     def reshape(self, *shape):
         return _reshape(self, shape[0] if len(shape) == 1 else shape)
 
+    def transpose(self, *axes):
+        return transpose(self, axes[0] if len(axes) == 1 else axes or None)
+
     def __getitem__(self, index):
-        fixed = tuple(map(_fixed, index)) if isinstance(index, tuple) else _fixed(index)
-        return _getitem(self, fixed)
+        return _getitem(self, tuple(map(_part, index)) if isinstance(index, tuple) else index)
 
     def __setitem__(self, index, value):
         raise TypeError(
@@ -75,12 +76,6 @@ class _Traced:
     def __len__(self):
         return len(self._value)
 
-    def __float__(self):
-        caller = sys._getframe(1)  # NumPy asks in the same way for float(x) and array[k] = x
-        if opname[caller.f_code.co_code[caller.f_lasti]] == "STORE_SUBSCR":
-            raise TypeError(_LOST)
-        return float(_plain(self))
-
     def __bool__(self):
         return bool(_plain(self))
 
@@ -90,8 +85,10 @@ class _Traced:
     def __repr__(self):
         return f"{type(self).__name__.strip('_')}({_text(self._value)})"
 
-    def __array__(self, dtype=None, copy=None):
+    def __array__(self, *args, **options):
         raise TypeError(_LOST)
+
+    __float__ = __int__ = __index__ = __complex__ = __round__ = __array__
 
     def __array_ufunc__(self, ufunc, method, *args, **options):
         if "out" in options:
@@ -128,15 +125,16 @@ class Var(_Traced):
     Notes
     -----
     It takes part in arithmetic, indexing and NumPy functions. What has no rule raises an error
-    that names the functions to use. Comparisons give plain booleans and ``float(x)`` a plain
-    number, so ``if`` and ``while`` follow the value. A function of `math` sees only that plain
-    number: ``math.sin(x)`` is a constant to the tape, ``sin(x)`` is not.
+    that names the functions to use. Comparisons give plain booleans, so ``if`` and ``while``
+    follow the value. ``float(x)`` and ``math.sin(x)`` would be constants to the tape: they raise
+    an error. So does storing x in a plain array, where NumPy says "setting an array element with a
+    sequence" and names this reason above its own.
 
     Examples
     --------
     >>> x = Var(3.0, name="x")
     >>> y = x * x + sin(x)
-    >>> y > 9, round(float(y), 4)
+    >>> y > 9, round(y.value, 4)
     (True, 9.1411)
     >>> round(backward(y)[x], 4)
     5.01
@@ -171,7 +169,8 @@ class _Dual(_Traced):
 
 def _dual(y, level, operation, links, inputs):
     """Return the dual number of a result: its tangent is the sum of what each argument pushes."""
-    t = reduce(operator.add, [push(x.tangent, y, *inputs) for _, x, push in links])
+    pushed = [_carried_on(push, (x.tangent, y, *inputs)) for _, x, push in links]
+    t = reduce(operator.add, pushed)
     return _Dual(y, t if _shape(t) == _shape(y) else _broadcast(t, _shape(y)), level)
 
 
@@ -233,7 +232,7 @@ _WORK = {
     "none": lambda *_: 0,
 }
 _NUMBERS = {float, int}
-_IMMUTABLE = {float, int, bool, tuple, slice, type(None), type(Ellipsis)}
+_OF_SHAPES = ("broadcast", "core dimension", "dimensions", "dimensional", "reshape")
 
 
 def primitive(name, value, pulls, pushes=None, *, linear=False, work="results"):
@@ -275,27 +274,29 @@ def primitive(name, value, pulls, pushes=None, *, linear=False, work="results"):
     """
 
     def apply(*args):
-        top = None
+        top, operands = None, count or len(args) - 1
         for a in args:
             if isinstance(a, _Traced) and (top is None or a.level > top.level):
                 top = a
         if top is None:
-            if list in map(type, args):
-                args = [np.array(a) if type(a) is list else a for a in args]
-            return _evaluate(operation, args)
+            return _evaluate(operation, [*map(_promoted, args[:operands]), *args[operands:]])
         kind, level, links, inputs = type(top), top.level, [], []
         rules, nested = pulls if kind is Var else pushes, False
         for k, a in enumerate(args):
-            if isinstance(a, _Traced):
+            if k >= operands:
+                a = _fixed(a)
+            elif isinstance(a, _Traced):
                 if a.level == level:
                     links.append((k, a, rules[k]))
                     a = a._value
                 nested = nested or isinstance(a, _Traced)
-            elif type(a) not in _IMMUTABLE:
+            elif type(a) not in _NUMBERS:
                 a = _constant(a)
             inputs.append(a)
         y = apply(*inputs) if nested else _evaluate(operation, inputs)
         return _MADE_BY[kind](y, level, operation, links, inputs)
+
+    count = None if isinstance(pulls, _EachPart) else len(pulls)
 
     def instead_of(k):
         return lambda t, y, *args: apply(*args[:k], t, *args[k + 1 :])
@@ -307,8 +308,10 @@ def primitive(name, value, pulls, pushes=None, *, linear=False, work="results"):
 
 def _evaluate(operation, inputs):
     try:
-        y = operation.value(*inputs)
+        y = _carried_on(operation.value, inputs)
     except ValueError as error:
+        if not any(word in str(error) for word in _OF_SHAPES):
+            raise
         shapes = " and ".join(str(_shape(x)) for x in inputs if isinstance(x, np.ndarray | float))
         why = "inner lengths differ" if "core dimension" in str(error) else error
         raise ValueError(
@@ -317,25 +320,48 @@ def _evaluate(operation, inputs):
     return float(y) if type(y) is np.float64 else y
 
 
-def _constant(a):
-    """Return a constant as the tape keeps it: nobody else can change it."""
-    if isinstance(a, _Traced):
+def _carried_on(fun, args):
+    """Return fun(*args) as NumPy has it: infinite or NaN where Python's numbers raise an error."""
+    try:
+        return fun(*args)
+    except ArithmeticError:
+        return fun(*(np.float64(a) if type(a) in _NUMBERS else a for a in args))
+
+
+def _promoted(a):
+    """Return a plain operand; a list is an array, whole numbers and booleans become float64."""
+    if type(a) is float or (type(a) is np.ndarray and a.dtype is _FLOAT64):
         return a
+    if isinstance(a, (list, tuple, int, np.ndarray, np.generic)):
+        a = np.asarray(a)
+        a = (a.astype(float) if a.dtype.kind in "biu" else a)[()]
+    return a
+
+
+def _constant(a):
+    """Return an operand as the tape keeps it: as float64, and nobody changes it by accident."""
     if not (isinstance(a, np.ndarray) and a.base is None and not a.flags.writeable):
         a = np.array(a)
         a.setflags(write=False)
     if a.dtype.kind not in "biuf":
         raise TypeError(f"a Var meets real numbers and arrays of them, got {_text(a)} ({a.dtype})")
-    if a.dtype.kind == "f":
-        a = a.astype(float, copy=False)
+    a = a.astype(float, copy=False)
     return a if a.ndim else a.item()
 
 
-def _fixed(part):
-    """Return a part of an index such that nobody else can change it."""
-    if isinstance(part, _Traced):
-        raise TypeError(f"an index must be plain, got {part}; use int(float(index))")
-    return part if type(part) in _IMMUTABLE else _constant(part)
+def _fixed(option):
+    """Return an option, as the axis or index, such that nobody else can change it."""
+    if isinstance(option, _Traced):
+        raise TypeError(f"an index or option must be plain, got {option}; use its .value")
+    if isinstance(option, (list, np.ndarray)):
+        option = np.array(option)
+        option.setflags(write=False)
+    return option
+
+
+def _part(index):
+    """Return a part of an index; a tuple in a tuple lists entries, as a list does."""
+    return _fixed(list(index) if isinstance(index, tuple) else index)
 
 
 # The sweep back
@@ -367,7 +393,10 @@ def _sweep(out, g, *, keep=False):
             continue
         args = (g, node._value, *node.inputs)
         for _, x, pull in links:
-            piece = pull(*args)
+            try:
+                piece = pull(*args)
+            except ArithmeticError:
+                piece = _carried_on(pull, args)
             if type(piece) is not float and piece.shape != (shape := _shape(x._value)):
                 piece = _summed_to(shape, piece)
             total = cotangents.get(x)
@@ -442,7 +471,8 @@ def backward(out):
     if not isinstance(out, Var):
         raise TypeError(f"backward needs a Var, got {type(out).__name__}; compute it from Vars")
     _number(out, "backward")
-    cotangents = _sweep(out, 1.0, keep=True)
+    with np.errstate(all="ignore"):
+        cotangents = _sweep(out, 1.0, keep=True)
     for x, g in cotangents.items():
         if type(g) is np.ndarray:
             g.setflags(write=False)
@@ -487,6 +517,10 @@ def _compute(fun, x, what):
     try:
         with np.errstate(all="ignore"):
             return fun()
+    except ValueError as error:
+        if str(error.__cause__) == _LOST:  # NumPy says "setting an array element with a sequence"
+            raise TypeError(_LOST) from None
+        raise
     except ArithmeticError as error:  # as in 1 / 0.0 of plain numbers
         raise ValueError(
             f"{what} could not be evaluated at x={_text(_plain(x))}: {error}; "
@@ -969,6 +1003,12 @@ def _filled(x, shape):
     return y[()]
 
 
+def _item(x, index):
+    if type(x) is float:
+        raise TypeError("a number has no items; use reshape(x, (1,)) or stack([x])")
+    return x[index]
+
+
 def _added_at(y, index, x):
     """Add x to the entries of y at an index, in place; an entry that is listed twice gets both."""
     if np.ndarray in map(type, index if isinstance(index, tuple) else (index,)):
@@ -1004,8 +1044,8 @@ def _wins(a, b):
 def _power_slope(a, b):
     """Return b a^(b - 1), and 0 for b = 0 even at a = 0."""
     if type(b) in _NUMBERS:
-        return b * (a if b == 2 else a ** (b - 1 if b else 1))
-    return b * a ** where(b == 0, 1.0, b - 1)
+        return b * (a if b == 2 else a ** (b - 1 if b else 1))  # the exponent is a constant
+    return b * a ** where((a == 0) & (b == 0), 1.0, b - 1)
 
 
 def _column(x):
@@ -1080,14 +1120,18 @@ def _elementwise(name, formula, value, *slopes):
         # what apply does, spelled out for two numbers: graphs of numbers spend their time here
         if type(a) is Var and type(p := a._value) is float:
             if type(b) in _NUMBERS:
-                return number(value(p, b), a.level, ((0, a, left),), (p, b))
+                return number(a.level, ((0, a, left),), (p, b))
             if type(b) is Var and type(q := b._value) is float and a.level == b.level:
-                return number(value(p, q), a.level, ((0, a, left), (1, b, right)), (p, q))
+                return number(a.level, ((0, a, left), (1, b, right)), (p, q))
         elif type(a) in _NUMBERS and type(b) is Var and type(q := b._value) is float:
-            return number(value(a, q), b.level, ((1, b, right),), (a, q))
+            return number(b.level, ((1, b, right),), (a, q))
         return apply(a, b)
 
-    def number(y, level, links, inputs):
+    def number(level, links, inputs):
+        try:
+            y = value(*inputs)
+        except ArithmeticError:
+            y = _carried_on(value, inputs)
         return _node(y if type(y) is float else float(y), level, operation, links, inputs)
 
     operation = two.operation = apply.operation
@@ -1156,10 +1200,9 @@ relu = _elementwise("relu", "max(x, 0), slope 1 above 0, else 0",
 abs = _elementwise("abs", "|x|, slope the sign of x, 0 at 0", operator.abs,
                    lambda g, y, x: g * np.sign(x))
 
-_where = primitive("where", lambda condition, a, b: np.where(condition, a, b)[()],
-                   [None,
-                    lambda g, y, condition, a, b: _where(condition, g, 0.0),
-                    lambda g, y, condition, a, b: _where(condition, 0.0, g)])
+_where = primitive("where", lambda a, b, condition: np.where(condition, a, b)[()],
+                   [lambda g, y, a, b, condition: _where(g, 0.0, condition),
+                    lambda g, y, a, b, condition: _where(0.0, g, condition)])
 _sum = primitive("sum", lambda x, axis, keepdims: np.add.reduce(x, axis, keepdims=keepdims),
                  [lambda g, y, x, *how: _broadcast(_kept(g, x, *how), _shape(x))],
                  linear=True, work="terms")
@@ -1193,7 +1236,7 @@ _transpose = primitive("transpose", lambda x, axes: np.transpose(x, axes)[()],
 _broadcast = primitive("broadcast_to", _filled,
                        [lambda g, y, x, shape: g],
                        linear=True, work="none")
-_getitem = primitive("getitem", operator.getitem,
+_getitem = primitive("getitem", _item,
                      [lambda g, y, x, index: _putitem(g, index, _shape(x))],
                      linear=True, work="none")
 _putitem = primitive("putitem", lambda x, index, shape: _added_at(np.zeros(shape), index, x),
@@ -1223,7 +1266,7 @@ def where(condition, a, b):
     >>> grad(lambda x: where(x > 0, x**2, -x))(3.0)
     6.0
     """
-    return _where(_plain(condition), a, b)
+    return _where(a, b, _plain(condition))
 
 
 @_documented
@@ -1379,7 +1422,7 @@ def transpose(x, axes=None):
     >>> transpose(Var([[1.0, 2.0]])).shape
     (2, 1)
     """
-    return _transpose(x, axes and tuple(k % len(axes) for k in axes))
+    return _transpose(x, None if axes is None else normalize_axis_tuple(axes, len(axes)))
 
 
 @_documented
@@ -1391,7 +1434,7 @@ def concatenate(arrays, axis=0):
     >>> concatenate([Var([1.0, 2.0]), [3.0]])
     Var([1., 2., 3.])
     """
-    return _concatenate(*arrays, axis)
+    return _concatenate(*arrays, operator.index(axis))
 
 
 @_documented
@@ -1404,9 +1447,11 @@ def stack(arrays, axis=0):
     >>> stack([x, x**2, 1.0])
     Var([2., 4., 1.])
     """
-    shape = np.shape(arrays[0])
-    axis %= len(shape) + 1
-    layer = (*shape[:axis], 1, *shape[axis:])
+    shapes = list(map(np.shape, arrays))
+    if len(set(shapes)) != 1:
+        raise ValueError(f"stack needs one shape, got {shapes}; use reshape or concatenate")
+    axis = normalize_axis_index(axis, len(shapes[0]) + 1)
+    layer = (*shapes[0][:axis], 1, *shapes[0][axis:])
     return _concatenate(*(_reshape(part, layer) for part in arrays), axis)
 
 
@@ -1433,6 +1478,19 @@ def _turn(operation):
     return lambda self, other: operation(other, self)
 
 
+def _no_rule(function, name):
+    known = f"{', '.join(sorted(_BY_NUMPY))}, sigmoid, softplus, relu, logsumexp, softmax, affine"
+    way = _WAYS_OUT.get(name, known)
+    return f"{function} has no rule for a Var; use what calclib.autodiff has: {way}"
+
+
+def _refused(name):
+    def get(self):
+        raise AttributeError(_no_rule(f"x.{name}", name))
+
+    return property(get)
+
+
 for _name in ("lt", "le", "eq", "ne", "ge", "gt"):
     setattr(_Traced, f"__{_name}__", _compare(getattr(operator, _name)))
 for _name, _operation in zip(
@@ -1442,9 +1500,15 @@ for _name, _operation in zip(
 ):
     setattr(_Traced, f"__{_name}__", _operation)
     setattr(_Traced, f"__r{_name}__", _turn(_operation))
-for _operation in (sum, mean, max, min, transpose):
+for _name, _operation in (("floordiv", np.floor_divide), ("mod", np.remainder)):  # have no rule
+    setattr(_Traced, f"__{_name}__", _turn(_turn(_operation)))
+    setattr(_Traced, f"__r{_name}__", _turn(_operation))
+for _operation in (sum, mean, max, min):
     setattr(_Traced, _operation.__name__, _operation)
-_Traced.__neg__, _Traced.__abs__ = negative, abs
+_Traced.__neg__, _Traced.__abs__, _Traced.__pos__ = negative, abs, lambda self: self
+for _name in dir(np.ndarray):
+    if not (hasattr(_Traced, _name) or _name.startswith("_")):
+        setattr(_Traced, _name, _refused(_name))
 
 _BY_NUMPY = {
     function.__name__: function
@@ -1463,10 +1527,17 @@ _WAYS_OUT = {
     "add.reduce": "sum",
     "clip": "minimum(maximum(x, low), high)",
     "cumsum": "matmul with a triangle of ones",
+    "copy": "x itself, nothing can change it",
     "dot": "matmul, or x @ y",
+    "flatten": "x.reshape(-1)",
+    "floor_divide": "np.floor(x / y), of slope 0",
+    "item": "x.value",
     "norm": "sqrt(sum(x**2))",
     "outer": "reshape(x, (-1, 1)) * y",
+    "positive": "x itself",
     "prod": "exp(sum(log(x)))",
+    "ravel": "x.reshape(-1)",
+    "remainder": "x - y * np.floor(x / y)",
     "square": "x**2",
     "std": "sqrt(mean((x - mean(x))**2))",
     "var": "mean((x - mean(x))**2)",
@@ -1477,10 +1548,12 @@ def _from_numpy(function, name, args, options):
     """Answer a NumPy function that was called with a Var."""
     if name in _PLAIN:
         return function(*map(_plain, args), **options)
-    if name in _BY_NUMPY:
-        return _BY_NUMPY[name](*args, **options)
-    known = f"{', '.join(sorted(_BY_NUMPY))}, sigmoid, softplus, relu, logsumexp, softmax, affine"
-    raise TypeError(
-        f"np.{name} has no rule for a Var; use what calclib.autodiff has: "
-        f"{_WAYS_OUT.get(name, known)}"
-    )
+    if name not in _BY_NUMPY:
+        raise TypeError(_no_rule(f"np.{name}", name))
+    known = inspect.signature(_BY_NUMPY[name]).parameters if options else {}
+    if extra := options.keys() - known:
+        raise TypeError(
+            f"np.{name} of a Var has no option {', '.join(sorted(extra))}; leave it out, or choose "
+            "entries with an index or calclib.autodiff.where"
+        )
+    return _BY_NUMPY[name](*args, **options)

@@ -7,9 +7,14 @@ import numpy as np
 import sympy as sp
 
 _ROUNDING = 1e-12  # a computed 0 is seldom 0
+_ON_PAPER, _EXACT, _CLOSE = 1e-3, 1e-9, 0.02
+# Where expressions are compared: both signs, small, middling and large
+_POINTS = tuple(
+    sp.Rational(k, 100) for k in (31, 57, -43, 83, 219, -161, 2, 617, -283, -7, 381, -731, 523)
+)
 
 
-def check(label, got, expected, *, tol=1e-3, hint=""):
+def check(label, got, expected, *, tol=None, hint=""):
     r"""Print one line that says whether an answer is right, |got - expected| <= tol |expected|.
 
     |expected| is the largest number of an array, and 1 where the expected number is 0.
@@ -24,8 +29,9 @@ def check(label, got, expected, *, tol=1e-3, hint=""):
     expected : number, array, str, bool, SymPy expression, or tuple, list or dict of these
         The right answer. Arrays must agree in shape, strings up to upper case and blanks,
         expressions as functions of their symbols, which are matched by name.
-    tol : float
-        Relative tolerance, dimensionless. The default fits an answer worked out on paper.
+    tol : float, optional
+        Relative tolerance, dimensionless. The default is 1e-3 for numbers, which fits an answer
+        worked out on paper, and 1e-9 for expressions with symbols.
     hint : str
         What to think of next, shown while an answer is given and not right.
 
@@ -39,6 +45,11 @@ def check(label, got, expected, *, tol=1e-3, hint=""):
     It never raises, whatever the answer is. An answer that cannot be compared is not right yet.
     A number within two percent is called close, unless whole numbers are expected.
 
+    Two expressions are compared at points of both signs and several sizes, at those where both are
+    real and finite; symbols declared positive, negative or integer stay so. Agreement at points
+    makes it likely that they are the same, and proves nothing. Where fewer than three points are
+    left, the difference must simplify to 0.
+
     Examples
     --------
     >>> check("1.1", 6.0, 6)
@@ -50,7 +61,8 @@ def check(label, got, expected, *, tol=1e-3, hint=""):
     >>> check("1.3", 0.142, 1 / 7)
     1.3  not yet: close, give more digits
     """
-    if _holds(_same, got, expected, tol):
+    tols = (_ON_PAPER, _EXACT) if tol is None else (tol, tol)
+    if _holds(_same, got, expected, tols):
         verdict = "ok"
     elif _holds(_unanswered, got):
         verdict = "not yet: put your answer in the place of the dots"
@@ -78,28 +90,28 @@ def _unanswered(got):
 
 def _close(got, expected):
     whole = isinstance(expected, Number) and float(expected).is_integer()
-    symbolic = isinstance(expected, sp.Basic | sp.MatrixBase) and expected.free_symbols
-    return not whole and not symbolic and _same(got, expected, 0.02)
+    return not whole and _same(got, expected, (_CLOSE, _EXACT))
 
 
-def _same(got, expected, tol):
+def _same(got, expected, tols):
+    """Tell whether two things agree; tols are for numbers and for expressions."""
     if isinstance(expected, dict):
         return (
             isinstance(got, dict)
             and got.keys() == expected.keys()
-            and all(_same(got[key], expected[key], tol) for key in expected)
+            and all(_same(got[key], expected[key], tols) for key in expected)
         )
     if isinstance(expected, tuple | list):
         return isinstance(got, tuple | list | np.ndarray) and all(
-            _same(*pair, tol) for pair in zip(got, expected, strict=True)
+            _same(*pair, tols) for pair in zip(got, expected, strict=True)
         )
     if isinstance(expected, str):
         return isinstance(got, str) and _line(got).casefold() == _line(expected).casefold()
     if isinstance(expected, bool | np.bool_):
         return isinstance(got, bool | np.bool_) and got == expected
     if isinstance(expected, sp.Basic | sp.MatrixBase):
-        return _same_expression(got, expected, tol)
-    return _same_numbers(got, expected, tol)
+        return _same_expression(got, expected, tols)
+    return _same_numbers(got, expected, tols[0])
 
 
 def _same_numbers(got, expected, tol):
@@ -121,29 +133,54 @@ def _numbers(value):
     return array
 
 
-def _same_expression(got, expected, tol):
+def _same_expression(got, expected, tols):
     """Tell whether two expressions, or matrices of them, are the same function."""
     got = sp.sympify(got, strict=True)
     if isinstance(expected, sp.MatrixBase):
         return got.shape == expected.shape and all(
-            _same_expression(*pair, tol) for pair in zip(got, expected, strict=True)
+            _same_expression(*pair, tols) for pair in zip(got, expected, strict=True)
         )
     by_name = {symbol.name: symbol for symbol in expected.free_symbols}
     got = got.subs({s: by_name[s.name] for s in got.free_symbols if s.name in by_name})
-    return got == expected or _vanishes(got - expected, expected, tol)
+    if got == expected:
+        return True
+    symbols = sorted(got.free_symbols | expected.free_symbols, key=str)
+    if not symbols:
+        return _same_numbers(got, expected, tols[0])
+    return _same_function(got, expected, symbols, tols[1])
 
 
-def _vanishes(difference, expected, tol):
-    """Tell whether a difference is zero: at three points, else by simplifying it."""
-    symbols = sorted(difference.free_symbols | expected.free_symbols, key=str)
-    for base in (0.31, 0.57, 0.83):
-        at = {symbol: base + k / 7 for k, symbol in enumerate(symbols)}
-        gap, size = difference.evalf(subs=at), expected.evalf(subs=at)
-        if not (gap.is_number and gap.is_finite and size.is_number and size.is_finite):
-            return sp.simplify(difference) == 0
-        if not abs(gap) <= tol * (abs(size) or 1) + _ROUNDING:
+def _same_function(got, expected, symbols, tol):
+    """Tell whether a difference is zero: at points where both are real, else by simplifying."""
+    difference, met = got - expected, 0
+    for j in range(len(_POINTS)):
+        at = {symbol: _value(symbol, j * (k + 1) + k) for k, symbol in enumerate(symbols)}
+        here, there = (_real(expr.evalf(subs=at)) for expr in (got, expected))
+        if here is None or there is None:
+            continue
+        met += 1
+        limit = tol * abs(there) if abs(there) > sp.Float("1e-100") else _ROUNDING
+        if not abs(difference.evalf(subs=at)) <= limit:
             return False
-    return True
+    return met >= 3 or sp.simplify(difference) == 0
+
+
+def _value(symbol, j):
+    """Return point number j, as a number that the symbol may stand for."""
+    value = _POINTS[j % len(_POINTS)]
+    if symbol.is_nonnegative:
+        value = abs(value)
+    elif symbol.is_nonpositive:
+        value = -abs(value)
+    return value if symbol.is_integer is not True else sp.sign(value) * sp.ceiling(abs(value))
+
+
+def _real(value):
+    """Return a number if it is real and finite, else None."""
+    if not (value.is_number and value.is_finite):
+        return None
+    real, imaginary = value.as_real_imag()
+    return real if abs(imaginary) <= _ROUNDING * abs(real) else None
 
 
 def _line(text):

@@ -20,6 +20,7 @@ each run" is just one number. `newton` and `lbfgs` have their own loops and the 
 import re
 from collections import Counter, deque
 from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
 
@@ -189,7 +190,8 @@ def minimize(
         If `x0` is empty, not finite or has two axes; if `fun` does not give one number, or `grad`
         another shape than x; if either is not finite at `x0`; if a number is out of its range.
     TypeError
-        If `x0` does not hold numbers, or a function or the optimizer is none.
+        If `x0` or a step does not hold numbers, or a function or the optimizer is none; if `fun`
+        returns narrower floats than float64, such as float32, and its differences are needed.
 
     Notes
     -----
@@ -197,8 +199,8 @@ def minimize(
     steps anywhere. A short gradient shows a flat point, which can be a plateau, a ridge or a
     saddle. With momentum the test can fire while the velocity is still large.
 
-    A run has diverged when x passes `diverge_at`, or when `fun` or its gradient is not finite at
-    the next point. Such a next point is left out: every point of the result is finite.
+    A run has diverged when x passes `diverge_at`, or when the step, or `fun` or its gradient at the
+    next point, is not finite. Such a next point is left out: every point of the result is finite.
 
     References
     ----------
@@ -235,14 +237,16 @@ def minimize_many(
     Parameters
     ----------
     fun : callable
-        The function of columns, from ``(n, k)`` to ``(k,)``.
+        The function of columns, from ``(n, k)`` to ``(k,)``, for any number of columns.
     starts : array_like, shape (n, k)
         The starts as columns. One column, ``(n, 1)``, serves all `learning_rates`.
     optimizer : Optimizer, or callable with `learning_rates`
         The rule for the steps. With `learning_rates` it is the function that makes the rule from
         the rates: ``sgd`` itself, or ``lambda rate: sgd(rate, momentum=0.9)``.
     grad : callable, optional
-        The gradient of `fun`, from ``(n, k)`` to ``(n, k)``. Without it, central differences.
+        The gradient of `fun`, from ``(n, k)`` to ``(n, k)``. Without it, central differences, for
+        which `fun` is called with ``(n, n k)``: all runs with the first coordinate shifted, then
+        all with the second, and so on.
     learning_rates : array_like, shape (k,), optional
         A rate for each run, positive.
     max_steps, tol, diverge_at, callback
@@ -263,6 +267,9 @@ def minimize_many(
     Every run gives what `minimize` gives from its start, up to the rounding of `fun` and `grad`.
     A run that has stopped stays where it is while the others go on; its point is still part of
     every call. The result keeps the path: (steps + 1) n k numbers.
+
+    Data with an entry for each run, such as one target for each column, fit ``(n, k)`` alone: give
+    `grad` with them, or call `minimize` for each run.
 
     Examples
     --------
@@ -462,6 +469,7 @@ def newton(
     run = _Run(fun, x0, grad, max_steps, tol, diverge_at, callback)
     by_differences = hess is None
     if by_differences:
+        run.fun.is_differenced = True
         hess = _nan_outside(numerical.hessian(run.fun), lambda x: x.shape * 2)
     hess = _Counted("hess", hess)
     advice = "another start" if line_search else "line_search=True, or another start"
@@ -703,6 +711,7 @@ def _descend(fun, x, optimizer, grad, max_steps, tol, diverge_at, callback):
         nit = np.zeros(runs, dtype=int)
         lost = np.zeros(runs, dtype=bool)  # fun or its gradient not finite at the next point
         far = np.zeros(runs, dtype=bool)  # x beyond diverge_at
+        broken = {}  # what is wrong with the step of a run
         path, values, norms = [x], [value], [norm]
         _report(callback, 0, x, value, g)
 
@@ -711,11 +720,10 @@ def _descend(fun, x, optimizer, grad, max_steps, tol, diverge_at, callback):
             if not running.any():
                 break
             step, state = optimizer.update(g, state, x)
-            if np.shape(step) != x.shape:
-                raise ValueError(
-                    f"the step must have the shape of x, {x.shape}, got {np.shape(step)}; several "
-                    "learning rates need several columns: minimize_many"
-                )
+            step = _checked_step(step, x, optimizer)
+            for j in np.flatnonzero(running & ~_is_finite(step)):
+                what = _validate.show(step[:, j] if runs else step)
+                broken[j] = f"step {k} of {optimizer.name} is not finite, {what}"
             x, value, g, moved = _advance(fun, grad, x, value, g, x + step, running)
             if not moved.any():
                 lost |= running
@@ -731,7 +739,7 @@ def _descend(fun, x, optimizer, grad, max_steps, tol, diverge_at, callback):
 
     status = np.where(lost | far, _DIVERGED, np.where(norm <= tol, _CONVERGED, _MAX_STEPS))
     each = np.broadcast(status, nit, norm, _length(x), lost)
-    messages = tuple(_message(*run, tol, diverge_at) for run in each)
+    messages = tuple(_message(*run, broken.get(j), tol, diverge_at) for j, run in enumerate(each))
     single = not runs
     return DescentResult(
         x=_plain(x),
@@ -747,6 +755,24 @@ def _descend(fun, x, optimizer, grad, max_steps, tol, diverge_at, callback):
         njev=grad.calls,
         optimizer=optimizer,
     )
+
+
+def _checked_step(step, x, optimizer):
+    """Give the step as floats, if it holds real numbers and has the shape of x."""
+    array = np.asarray(step)
+    if array.dtype == object and all(isinstance(entry, Real) for entry in array.flat):
+        array = array.astype(float)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(
+            f"the step must hold real numbers, got {' '.join(str(step).split())[:60]} from "
+            f"{optimizer.name}; give its learning rate and other settings as numbers"
+        )
+    if array.shape != x.shape:
+        raise ValueError(
+            f"the step must have the shape of x, {x.shape}, got {array.shape}; several "
+            "learning rates need several columns: minimize_many"
+        )
+    return array
 
 
 class _Run:
@@ -781,9 +807,9 @@ class _Run:
 
     def move(self, x):
         """Go to x if all is finite there, and tell whether it is."""
-        if not np.isfinite(_length(x)) or not np.isfinite(value := self.fun(x)):
+        if not _is_finite(x) or not np.isfinite(value := self.fun(x)):
             return False
-        if not np.isfinite(_length(g := self.grad(x))):
+        if not _is_finite(g := self.grad(x)):
             return False
         self.go(x, value, g)
         return True
@@ -890,7 +916,7 @@ def _is_settled(run, point, hess):
     """
     V, lambdas = point.eigenvectors, point.eigenvalues
     p = -(V @ (V.T @ run.g.ravel() / lambdas)).reshape(run.x.shape)
-    if not np.isfinite(_length(p)):
+    if not _is_finite(p):
         return False
     H, ahead = (V * lambdas) @ V.T, hess(run.x + p).reshape(len(V), len(V))
     return bool(np.abs(ahead - H).max() <= 0.25 * np.abs(lambdas).min())
@@ -912,7 +938,7 @@ def _armijo(fun, x, value, slope, p, c, shrink, t):
     """Give the first t that lowers fun by c t |slope|; None if rounding comes first."""
     noise, initial = 4 * _EPS * abs(value), t
     while t > 0 and not np.array_equal(x + t * p, x):
-        new = fun(x + t * p) if np.isfinite(_length(x + t * p)) else np.nan
+        new = fun(x + t * p) if _is_finite(x + t * p) else np.nan
         if np.isfinite(new) and new <= value + c * t * slope and new < value:
             return float(t)
         if -t * slope <= noise:  # a fall that values cannot show
@@ -951,12 +977,12 @@ def _wolfe(run, p, slope, *, c1=1e-4, c2=0.9, trials=60):
         x = run.x + t * p
         if np.array_equal(x, run.x):
             break
-        value = run.fun(x) if np.isfinite(_length(x)) else np.nan
+        value = run.fun(x) if _is_finite(x) else np.nan
         enough = value <= run.value + c1 * t * slope and (best is None or value < value_low)
         passes = np.isfinite(value) and (enough or abs(value - run.value) <= noise)
         if passes:
             g = run.grad(x)
-            passes = np.isfinite(_length(g))
+            passes = _is_finite(g)
         if passes:
             slope_here = np.vdot(g, p)
             if abs(slope_here) <= c2 * abs(slope) or _length(x) > run.diverge_at:
@@ -990,12 +1016,12 @@ def _limits(max_steps, tol, diverge_at):
 
 def _advance(fun, grad, x, value, g, proposal, running):
     """Move the running runs to `proposal`, but none to where something is not finite."""
-    moved = running & np.isfinite(_length(proposal))
+    moved = running & _is_finite(proposal)
     new_value = fun(np.where(moved, proposal, x))
     moved = moved & np.isfinite(new_value)
     new_x = np.where(moved, proposal, x)
     new_g = grad(new_x)
-    moved = moved & np.isfinite(_length(new_g))
+    moved = moved & _is_finite(new_g)
     return (
         np.where(moved, new_x, x),
         np.where(moved, new_value, value),
@@ -1014,6 +1040,7 @@ class _Counted:
         if not callable(function):
             raise TypeError(f"{name} must be a function of x, got {function!r}")
         self.name, self.function, self.calls = name, function, 0
+        self.is_differenced = False  # whether slopes are made from its values
 
     def __call__(self, x):
         return self._at(x, at_start=self.calls == 0)
@@ -1022,7 +1049,8 @@ class _Counted:
         self.calls += 1
         expected = {"fun": x.shape[1:], "grad": x.shape, "hess": x.shape * 2}[self.name]
         try:
-            out = np.asarray(self.function(x.copy() if x.ndim else float(x)))
+            found = self.function(x.copy() if x.ndim else float(x))
+            out = np.asarray(found)
         except (ArithmeticError, ValueError, TypeError) as error:
             if not _outside_domain(error):
                 fault = self._fault(error, x, at_start)
@@ -1035,10 +1063,18 @@ class _Counted:
             if at_start:
                 raise self._fault(error, x, at_start) from error
             return np.full(expected, np.nan)
+        _validate.unmasked(found, f"the value of {self.name}")
         if out.dtype.kind not in "biuf":
             raise TypeError(
                 f"{self.name} must return real numbers, got {out.dtype} at x={_validate.show(x)}; "
                 "check that it ends in return and stays real there"
+            )
+        if self.is_differenced and out.dtype in (np.float16, np.float32):
+            raise TypeError(
+                f"fun must compute in float64 where its slope comes from differences, got "
+                f"{out.dtype} at x={_validate.show(x[:, 0] if x.ndim == 2 else x)}; give all that "
+                "fun computes with this precision (to convert its result is too late), or give its "
+                "derivatives"
             )
         if out.shape != expected:
             raise ValueError(_shape_message(self.name, x.shape, out.shape))
@@ -1050,9 +1086,11 @@ class _Counted:
             return error  # from the differences: the sentence is there already
         kind = TypeError if isinstance(error, TypeError) else ValueError
         if x.ndim == 2 and not _outside_domain(error):
+            data = "data with an entry for each run need grad" if self.is_differenced else ""
             return kind(
                 f"{self.name} failed for columns of shape {x.shape}: {error}; use functions of "
                 "arrays (np.log for math.log, np.where for if), or call minimize for each start"
+                f"{data and '; ' + data}"
             )
         point = _validate.show(x[:, 0] if x.ndim == 2 else x)
         if at_start:
@@ -1089,7 +1127,8 @@ def _shape_message(name, x, got):
     if len(x) == 2:
         return (
             f"fun must map columns of shape {x} to shape {x[1:]}, got {got}; sum over axis 0, as "
-            "in (x**2).sum(axis=0), or call minimize for each start"
+            "in (x**2).sum(axis=0), or call minimize for each start; a vector of outputs has a "
+            "jacobian, not a gradient: use numerical.jacobian, or add the outputs up to a loss"
         )
     return (
         f"fun must give a single number to minimize, got shape {got}; a vector of outputs has a "
@@ -1098,7 +1137,8 @@ def _shape_message(name, x, got):
 
 
 def _central(fun, runs):
-    """Give central differences of `fun`, not a number where `fun` is not finite."""
+    """Give central differences of the counted `fun`, not a number where `fun` is not finite."""
+    fun.is_differenced = True
     single = _nan_outside(numerical.grad(fun), lambda x: x.shape)
 
     def columns(x):
@@ -1126,9 +1166,21 @@ def _nan_outside(derivative, shape):
     return counted
 
 
+@np.errstate(over="ignore")
 def _length(a):
-    """Euclidean length of a vector, or of each column; the absolute value of a number."""
-    return np.abs(a) if np.ndim(a) == 0 else np.sqrt((a * a).sum(axis=0))
+    """Euclidean length of a vector, or of each column; the absolute value of a number.
+
+    Squares of what is scaled by a power of two, which is exact, neither overflow nor vanish.
+    """
+    if np.ndim(a) == 0:
+        return np.abs(a)
+    _, power = np.frexp(np.abs(a).max(axis=0))
+    return np.ldexp(np.sqrt((np.ldexp(a, -power) ** 2).sum(axis=0)), power)
+
+
+def _is_finite(a):
+    """Tell whether all of a vector, or of each column, is finite."""
+    return np.isfinite(a) if np.ndim(a) == 0 else np.isfinite(a).all(axis=0)
 
 
 def _plain(a):
@@ -1148,7 +1200,7 @@ def _check_start(x, value, g, diverge_at):
             f"the start must not be beyond diverge_at = {diverge_at:g}, got a length of "
             f"{np.max(_length(x)):.2g}; raise diverge_at, or measure x in larger units"
         )
-    for name, bad in (("fun", ~np.isfinite(value)), ("the gradient", ~np.isfinite(_length(g)))):
+    for name, bad in (("fun", ~np.isfinite(value)), ("the gradient", ~_is_finite(g))):
         if np.any(bad):
             point = x[:, np.argmax(bad)] if np.ndim(bad) else x
             raise ValueError(
@@ -1157,7 +1209,7 @@ def _check_start(x, value, g, diverge_at):
             )
 
 
-def _message(status, nit, norm, length, lost, tol, diverge_at):
+def _message(status, nit, norm, length, lost, broken, tol, diverge_at):
     """Say which test fired and what to try."""
     after = "1 step" if nit == 1 else f"{nit} steps"
     if status == _CONVERGED:
@@ -1169,6 +1221,11 @@ def _message(status, nit, norm, length, lost, tol, diverge_at):
         return (
             f"Stopped by max_steps after {after}: the gradient's length {norm:.2g} is still above "
             f"tol = {tol:g}. Try more steps, or another learning rate."
+        )
+    if broken:
+        return (
+            f"Diverged after {after}: {broken}, so the path ends before it. "
+            "Try a smaller learning rate, divide fun by its size, or mend the rule."
         )
     if lost:
         return f"Diverged after {after}: {_EDGE}. Try a smaller learning rate, or another start."

@@ -478,7 +478,7 @@ def layer_report(params, loss, data, *, activation="tanh", learning_rate=None):
             z = nn.forward(params[:k], X, activation=activation)  # a network's last z is linear
             hidden = activation if k < len(named) else "linear"
             rows.append(_row(k, layer.W.value, layer.b.value, *gradient, z, hidden, rate))
-    value = float(out)
+    value = out.value
     trouble = _overflow(value)
     for row in rows:
         trouble += _counted(

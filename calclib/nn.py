@@ -595,7 +595,7 @@ def _measures(loss, unflatten):
         def at(theta, X, y):
             try:
                 return measure(theta, X, y)
-            except ValueError:
+            except (ValueError, ArithmeticError):
                 where = _first_not_finite(loss, unflatten(theta), X, y)
                 if where is None:
                     raise
@@ -615,7 +615,7 @@ def _check_start(loss, unflatten, theta, X, y):
     if not isinstance(out, ad.Var):
         raise TypeError(
             f"loss must give a Var when params hold Vars, got {type(out).__name__}; end it with "
-            "return, and compute it from params without float() or .value"
+            "return, and compute it from params without .value or stop_gradient"
         )
     if out.shape:
         raise ValueError(

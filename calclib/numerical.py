@@ -110,12 +110,21 @@ def derivative(fun, x, *, h=None, scheme="central"):
         If fun is not finite at x or beside it, if h is not positive, too small to move x or too
         large for its double, or if the complex step meets a function that is not complex
         differentiable.
+    TypeError
+        If fun does not return real numbers; or if it returns narrower floats than float64, such
+        as float32, and h is not given or lost in their rounding.
 
     Notes
     -----
     The error is of order h for forward and backward, h^2 for central and complex. fun is called
     at x too, so that a point without a value has no slope. At a kink such as \|x\| at 0 the
     central difference gives the mean of the two slopes.
+
+    A difference knows nothing of what lies between its points. Where x is about as near as the
+    step to a pole, a jump or a kink, it spans what it should stay beside, and the result is wrong
+    without a word: 1/x at 1e-6 comes out as +2.8e10, where -1e12 is right, because the default
+    step of 6e-6 reaches over the pole. There, give an h much smaller than the distance, or use
+    ``scheme="complex"``, which refuses where it disagrees with the central difference.
 
     Only the complex step has no cancellation, so that h = 1e-20 gives full accuracy. Before it
     is believed it is compared with a central difference, and fun is asked on half circles
@@ -136,7 +145,9 @@ def derivative(fun, x, *, h=None, scheme="central"):
     """
     _validate.choice(scheme, "scheme", _SCHEMES)
     x = _validate.point(x)
-    slope = _slope(_along(_elementwise(fun, x.shape), x), x, _step(h, x, scheme), scheme)
+    step = _step(h, x, scheme)
+    value = _elementwise(_precise(fun, None if h is None else step), x.shape)
+    slope = _slope(_along(value, x), x, step, scheme)
     return float(slope) if x.ndim == 0 else slope
 
 
@@ -167,6 +178,8 @@ def directional(fun, x, v, *, h=None, scheme="central"):
     ValueError
         If x and v differ in shape, fun is not scalar or not finite, h is not positive, too
         small or too large, or v is too long.
+    TypeError
+        As `derivative`.
 
     Notes
     -----
@@ -186,11 +199,13 @@ def directional(fun, x, v, *, h=None, scheme="central"):
         )
     size, length = math.hypot(*x), math.hypot(*v) or 1.0
     _room(length, "v", v, "use a shorter v and multiply the slope")
+    move = None
     if h is not None:
         h = _step(_validate.number(h, "h"), x, scheme, v) * length
+        move = np.where(v == 0, np.inf, h * np.abs(v / length))
     else:
         h = default_step(size, scheme=scheme)
-    line = _along(_scalar(fun, "directional"), x, v / length)
+    line = _along(_scalar(_precise(fun, move), "directional"), x, v / length)
     slope = float(_slope(line, np.float64(size), h, scheme))
     return _finite_slope(length * slope, x)
 
@@ -219,6 +234,8 @@ def grad(fun, *, h=None, scheme="central", vectorized=False):
     ValueError
         From the returned function: if fun is not scalar, not finite at x or beside it, or if
         h is too small to move x.
+    TypeError
+        From the returned function: as `derivative`.
 
     Notes
     -----
@@ -236,8 +253,9 @@ def grad(fun, *, h=None, scheme="central", vectorized=False):
         x = _validate.point(x)
         if x.ndim == 0:
             return derivative(fun, x, h=h, scheme=scheme)
-        values = _scalars(fun, "grad", vectorized)
-        return _slope(_each(values, x), x, _step(h, x, scheme), scheme)
+        step = _step(h, x, scheme)
+        values = _scalars(_precise(fun, None if h is None else step), "grad", vectorized)
+        return _slope(_each(values, x), x, step, scheme)
 
     _validate.choice(scheme, "scheme", _SCHEMES)
     return gradient
@@ -268,6 +286,8 @@ def jacobian(fun, *, h=None, scheme="central", vectorized=False):
     ValueError
         From the returned function: if fun is not finite at x or beside it, if it returns
         more than one axis, or if h is too small to move x.
+    TypeError
+        From the returned function: as `derivative`.
 
     Notes
     -----
@@ -283,8 +303,9 @@ def jacobian(fun, *, h=None, scheme="central", vectorized=False):
 
     def matrix(x):
         x = _validate.vector(x, "x")
-        values = _vectors(fun, vectorized)
-        return _slope(_each(values, x), x, _step(h, x, scheme), scheme)
+        step = _step(h, x, scheme)
+        values = _vectors(_precise(fun, None if h is None else step), vectorized)
+        return _slope(_each(values, x), x, step, scheme)
 
     _validate.choice(scheme, "scheme", _SCHEMES)
     return matrix
@@ -315,6 +336,8 @@ def hessian(fun, *, h=None, vectorized=False):
     ValueError
         From the returned function: if fun is not scalar, not finite at x or beside it, or if
         h is too small to move x.
+    TypeError
+        From the returned function: as `derivative`.
 
     Notes
     -----
@@ -337,7 +360,7 @@ def hessian(fun, *, h=None, vectorized=False):
         i, j = np.triu_indices(n)
         a, b = np.diag(step)[:, i], np.diag(step)[:, j]
         around = [s + c for s, c in ((a, b), (a, -b), (-a, b), (-a, -b))]
-        values = _scalars(fun, "hessian", vectorized)
+        values = _scalars(_precise(fun, None if h is None else step), "hessian", vectorized)
         f = values(x[:, None] + np.hstack([np.zeros((n, 1)), *around]))
         both, only_a, only_b, none = np.split(f[1:], 4)
         H = np.zeros((n, n))
@@ -390,7 +413,7 @@ def error_by_step(fun, exact, x, steps, *, scheme="central"):
     if x.ndim:
         raise ValueError(f"x must be one number, got shape {x.shape}; call it for each point")
     truth = exact(float(x)) if callable(exact) else _validate.number(exact, "exact")
-    sample = _along(_elementwise(fun, ()), x)
+    sample = _along(_elementwise(_precise(fun, np.inf), ()), x)  # the error tells of itself
     steps = [_step(h, x, scheme) for h in _validate.vector(steps, "steps")]
     return np.array([abs(float(_slope(sample, x, h, scheme)) - truth) for h in steps])
 
@@ -437,9 +460,9 @@ def _each(values, x):
 # Values: what fun must return, said with the way out.
 
 
-def _elementwise(fun, shape):
+def _elementwise(value_at, shape):
     def value(x):
-        result = _call(fun, x)
+        result = value_at(x)
         if result.shape != shape:
             raise ValueError(
                 f"derivative needs one value for each x, shape {shape}, got {result.shape}; "
@@ -450,18 +473,18 @@ def _elementwise(fun, shape):
     return value
 
 
-def _scalar(fun, verb):
-    return lambda x: _validate.scalar_output(_call(fun, x), verb)
+def _scalar(value_at, verb):
+    return lambda x: _validate.scalar_output(value_at(x), verb)
 
 
-def _scalars(fun, verb, vectorized):
+def _scalars(value_at, verb, vectorized):
     """Return the function from points (n, k) to the scalars of fun, shape (k,)."""
     if not vectorized:
-        value = _scalar(fun, verb)
+        value = _scalar(value_at, verb)
         return lambda points: np.array([value(x) for x in points.T.copy()])
 
     def values(points):
-        result = _call(fun, points)
+        result = value_at(points)
         if result.shape != points.shape[1:]:
             raise ValueError(
                 f"{verb} needs a scalar for each column, shape {points.shape[1:]}, got "
@@ -472,14 +495,14 @@ def _scalars(fun, verb, vectorized):
     return values
 
 
-def _vectors(fun, vectorized):
+def _vectors(value_at, vectorized):
     """Return the function from points (n, k) to the vectors of fun as columns, (m, k)."""
 
     def values(points):
         if vectorized:
-            result = np.atleast_2d(_call(fun, points))
+            result = np.atleast_2d(value_at(points))
         else:
-            result = np.stack([np.atleast_1d(_call(fun, x)) for x in points.T.copy()], axis=-1)
+            result = np.stack([np.atleast_1d(value_at(x)) for x in points.T.copy()], axis=-1)
         if result.ndim != 2 or result.shape[1] != points.shape[1]:
             raise ValueError(
                 f"jacobian needs a vector for each of {points.shape[1]} points, got values of "
@@ -538,10 +561,38 @@ def _smallest_step(x, scheme, v):
         return np.maximum(np.spacing(np.abs(x)) / v, underflow)
 
 
-def _call(fun, x):
-    """Return fun(x) as floats no narrower than x; small integers would overflow in a difference."""
-    value = (_analytic if np.iscomplexobj(x) else _validate).evaluate(fun, x)
-    return value.astype(np.result_type(value, np.real(x)))
+def _precise(fun, move):
+    """Return fun with values as floats no narrower than x, for steps that move x by `move`.
+
+    Small integers would overflow in a difference. Narrow floats round by more than a default step
+    changes them: they pass if the caller's step, the `move`, shows in their precision.
+    """
+
+    def value_at(x):
+        value = (_analytic if np.iscomplexobj(x) else _validate).evaluate(fun, x)
+        wide = np.result_type(value, np.real(x))
+        if value.dtype.kind in "fc" and value.dtype.itemsize < wide.itemsize:
+            _refuse_narrow(value.dtype, x, move)
+        return value.astype(wide)
+
+    return value_at
+
+
+def _refuse_narrow(dtype, x, move):
+    """Refuse values of a type in which x and x + move are hardly two numbers."""
+    columns = np.ndim(x) == 2
+    if move is not None and not np.iscomplexobj(x):
+        with np.errstate(all="ignore"):
+            spacing = np.spacing(np.abs(x).astype(dtype))
+        if np.all((np.expand_dims(move, 1) if columns and np.ndim(move) else move) >= spacing):
+            return
+    x = np.real(x[:, 0] if columns else x)
+    raise TypeError(
+        f"fun must compute in {x.dtype} for a step as small as this, got {dtype} at "
+        f"x={_validate.show(x)}; give all that fun computes with this precision (to convert its "
+        f"result is too late), or give h, about {float(np.finfo(dtype).eps) ** 0.3:.1g} times the "
+        "size of x"
+    )
 
 
 def _refuse_unless_analytic(sample, x):

@@ -33,7 +33,7 @@ def grad(expr, variables):
     Raises
     ------
     ValueError
-        If expr is a matrix or list; `jacobian` differentiates those.
+        If expr is a matrix or list, `jacobian` differentiates those; or if it is infinite or nan.
     TypeError
         If expr is no expression or a variable is no symbol.
 
@@ -45,7 +45,7 @@ def grad(expr, variables):
     [ 2*x - 4*y],
     [-4*x + 6*y]])
     """
-    expr, variables = _scalar(expr, "grad"), _symbols(variables)
+    expr, variables = _finite(_scalar(expr, "grad")), _symbols(variables)
     return sp.Matrix([sp.diff(expr, x_j) for x_j in variables])
 
 
@@ -66,8 +66,10 @@ def jacobian(exprs, variables):
 
     Raises
     ------
+    ValueError
+        If an entry is infinite or nan.
     TypeError
-        If an entry is no expression or a variable is no symbol.
+        If an entry is no expression or a variable is no symbol. Text is none: it is not evaluated.
 
     Examples
     --------
@@ -78,7 +80,7 @@ def jacobian(exprs, variables):
     [cos(x), 0]])
     """
     exprs, variables = _expression(exprs), _symbols(variables)
-    outputs = list(exprs) if isinstance(exprs, sp.MatrixBase) else [exprs]
+    outputs = [_finite(f_i) for f_i in (exprs if isinstance(exprs, sp.MatrixBase) else [exprs])]
     return sp.Matrix([[sp.diff(f_i, x_j) for x_j in variables] for f_i in outputs])
 
 
@@ -100,7 +102,7 @@ def hessian(expr, variables):
     Raises
     ------
     ValueError
-        If expr is a matrix or list; take the Hessian of each output.
+        If expr is a matrix or list, take the Hessian of each output; or if it is infinite or nan.
     TypeError
         If expr is no expression or a variable is no symbol.
 
@@ -112,7 +114,7 @@ def hessian(expr, variables):
     [ 802, -400],
     [-400,  200]])
     """
-    expr, variables = _scalar(expr, "hessian"), _symbols(variables)
+    expr, variables = _finite(_scalar(expr, "hessian")), _symbols(variables)
     return sp.Matrix([[sp.diff(expr, x_i, x_j) for x_j in variables] for x_i in variables])
 
 
@@ -185,10 +187,11 @@ def to_function(expr, variables):
     Raises
     ------
     ValueError
-        If expr has symbols that are not among the variables. From the function: if x has not
-        n coordinates, or expr has no finite value there.
+        If expr has symbols that are not among the variables, or parts that NumPy cannot compute.
+        From the function: if x has not n coordinates, or expr has no finite value there.
     TypeError
-        If expr is no expression or a variable is no symbol.
+        If expr is no expression or a variable is no symbol. From the function: if x does not
+        hold numbers.
 
     Examples
     --------
@@ -207,15 +210,35 @@ def to_function(expr, variables):
             f"expr has symbols that are not among the variables: {names}; "
             "add them to variables or replace them with expr.subs"
         )
+    undefined = ", ".join(sorted({str(f.func) for f in expr.atoms(AppliedUndef)}))
+    if undefined:
+        raise ValueError(
+            f"expr has functions that are not defined: {undefined}; "
+            "put an expression in their place with expr.subs, and call doit()"
+        )
     matrix = isinstance(expr, sp.MatrixBase)
     shape = () if not matrix else expr.shape[:1] if expr.shape[1] == 1 else expr.shape
-    entries = [sp.lambdify(variables, e, "numpy", cse=True) for e in (expr if matrix else [expr])]
+    try:
+        entries = [
+            sp.lambdify(variables, e, "numpy", cse=True) for e in (expr if matrix else [expr])
+        ]
+    except NotImplementedError as error:
+        raise ValueError(
+            f"expr has a part that NumPy cannot compute, got {_begin(expr)}; call expr.doit() "
+            "to carry out its derivatives and integrals"
+        ) from error
 
     def function(x):
         coordinates = _coordinates(x, len(variables))
         points = np.broadcast_shapes(*(c.shape for c in coordinates))
-        with np.errstate(all="ignore"):
-            values = [np.broadcast_to(entry(*coordinates), points) for entry in entries]
+        try:
+            with np.errstate(all="ignore"):
+                values = [np.broadcast_to(entry(*coordinates), points) for entry in entries]
+        except NameError as error:
+            raise ValueError(
+                f"expr has a function that NumPy does not have, {error.name}: got {_begin(expr)}; "
+                "rewrite it with functions that NumPy has, or use expr.evalf(subs=...)"
+            ) from error
         value = np.array(values, np.result_type(float, *values)).reshape(shape + points)
         bad = ~np.isfinite(value)
         if bad.any():
@@ -354,9 +377,14 @@ def _jumps(beside, here, nearer):
 
 def _coordinates(x, n):
     """Split x into its n coordinates: floats, or arrays of shape (k,)."""
-    x = np.asanyarray(x)
-    if x.dtype.kind in "biu":
-        x = x.astype(float)
+    _validate.unmasked(x, "x")
+    try:
+        array = np.asanyarray(x)
+    except ValueError:  # rows of unequal length, say
+        array = _validate.real(x, "x")
+    if array.dtype.kind not in "biufc":
+        array = _validate.real(x, "x")
+    x = array.astype(float) if array.dtype.kind in "biu" else array
     if n == 1 and x.ndim < 2:
         return [x[()]] if x.ndim == 0 else [x]
     if x.ndim not in (1, 2) or len(x) != n:
@@ -384,14 +412,45 @@ def _expression(value):
     """Return a SymPy expression, or a matrix of them from a sequence."""
     if isinstance(value, sp.Expr | sp.MatrixBase):
         return value
-    if isinstance(value, list | tuple | np.ndarray) and len(value):
-        return sp.Matrix(value)
-    if isinstance(value, int | float | np.number) and not isinstance(value, bool):
+    rows = isinstance(value, list | tuple) or (isinstance(value, np.ndarray) and value.ndim > 0)
+    if rows and len(value):
+        return _matrix(value)
+    if isinstance(value, int | float | complex | np.number) and not isinstance(value, bool):
         return sp.sympify(value)
     raise TypeError(
-        f"expr must be a SymPy expression, got {type(value).__name__} {str(value)[:40]!r}; "
+        f"expr must be a SymPy expression, got {type(value).__name__} {_begin(value)!r}; "
         "make it from symbols, x = sp.Symbol('x'), or call your function with symbols"
     )
+
+
+def _matrix(rows):
+    """Return a matrix of a sequence of expressions, or of rows of them."""
+    for entry in rows:
+        _expression(entry)  # SymPy would evaluate text
+    try:
+        return sp.Matrix(rows)
+    except ValueError:
+        raise ValueError(
+            f"expr must be a column of expressions, or rows of equal length, got {_begin(rows)}; "
+            "give every row the same length"
+        ) from None
+
+
+def _finite(expr):
+    """Return an expression, if it is not infinite and has no infinite term or factor."""
+    parts = [expr, *(expr.args if expr.is_Add or expr.is_Mul else ())]
+    if any(part in (sp.nan, sp.zoo, sp.oo, -sp.oo) for part in parts):
+        raise ValueError(
+            f"expr must have finite values to have a derivative, got {_begin(expr)}; "
+            "look for a division by 0 or an infinite limit on the way to it"
+        )
+    return expr
+
+
+def _begin(value):
+    """Return the beginning of a value as text."""
+    text = " ".join(str(value).split())
+    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def _scalar(value, verb):

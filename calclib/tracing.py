@@ -33,6 +33,7 @@ from typing import Any
 import sympy as sp
 from sympy.printing.codeprinter import PrintMethodNotImplementedError
 from sympy.printing.jscode import JavascriptCodePrinter
+from sympy.printing.precedence import PRECEDENCE
 
 JAVASCRIPT_RESERVED = frozenset(
     """
@@ -170,6 +171,11 @@ def where(condition, if_true, if_false):
     float or sympy.Expr
         One of the two values, or a `sympy.Piecewise`.
 
+    Raises
+    ------
+    TypeError
+        If the condition is neither true or false nor a formula, as ``~(1 > 0)``, which is -2.
+
     Examples
     --------
     >>> x = sp.Symbol("x")
@@ -178,6 +184,11 @@ def where(condition, if_true, if_false):
     """
     if is_symbolic(condition):
         return sp.Piecewise((if_true, condition), (if_false, True))
+    if not isinstance(condition, bool) and type(condition).__name__ not in ("bool", "bool_"):
+        raise TypeError(
+            f"where needs a condition, true or false, got {condition!r}; write a comparison, and "
+            "where(condition, b, a) in place of ~condition"
+        )
     return if_true if condition else if_false
 
 
@@ -209,6 +220,9 @@ def formula(fun: Callable, *names: str):
     -----
     SymPy orders terms its own way and cancels equal ones. The formula has the same value as the
     rule, but its rounding may differ; use one `Let` for each step where rounding is the topic.
+
+    A symbol stands for a real, finite number. What a rule asks by ``isinstance``, by a look into a
+    set or a dict, or by a comparison with infinity is answered for the symbol, without an error.
 
     Examples
     --------
@@ -281,6 +295,8 @@ def javascript(fun: Callable, *names: str, name: str = "f") -> str:
     """
     for each in (name, *names):
         _check_name(each)
+    if len(set(names)) < len(names):
+        raise ValueError(f"each argument needs a name of its own, got {', '.join(names)}")
     result = formula(fun, *names)
     shared, values = sp.cse([sp.sympify(leaf) for leaf in leaves(result)], _shared_names())
     lines = [f"  const {symbol} = {_print(value)};" for symbol, value in shared]
@@ -679,17 +695,29 @@ class _Printer(JavascriptCodePrinter):
     def _print_BooleanFalse(self, expr):  # noqa: N802
         return "false"
 
+    def _print_Mul(self, expr):  # noqa: N802
+        # x / 3 is printed as it is computed in Python, not as (1/3)*x.
+        number, rest = expr.as_coeff_Mul()
+        if number.is_Rational and number.q != 1:
+            return f"{self.parenthesize(number.p * rest, PRECEDENCE['Mul'])}/{number.q}"
+        return super()._print_Mul(expr)
+
     def _print_Pow(self, expr):  # noqa: N802
+        if expr.exp == sp.Rational(1, 3):  # not Math.cbrt, which differs from Python below 0
+            return f"Math.pow({self._print(expr.base)}, 1/3)"
         if expr.exp in (2, 3):
-            factor = self.parenthesize(expr.base, sp.printing.precedence.PRECEDENCE["Pow"])
+            factor = self.parenthesize(expr.base, PRECEDENCE["Pow"])
             return "*".join([factor] * int(expr.exp))
         return super()._print_Pow(expr)
 
     def parenthesize(self, item, level, strict=False):
         # A power printed as a product binds like a product.
-        if item.is_Pow and item.exp in (2, 3) and level >= sp.printing.precedence.PRECEDENCE["Mul"]:
+        if item.is_Pow and item.exp in (2, 3) and level >= PRECEDENCE["Mul"]:
             return f"({self._print(item)})"
         return super().parenthesize(item, level, strict)
+
+
+_JAVASCRIPT_WORDS = {"Math", "Number", "NaN", "true", "false"}
 
 
 def _print(expression) -> str:
@@ -700,12 +728,18 @@ def _print(expression) -> str:
             "and the imaginary part, and divide by no zero"
         )
     try:
-        return _Printer({"strict": True}).doprint(expression)
+        printed = _Printer({"strict": True}).doprint(expression)
+        known = {symbol.name for symbol in expression.free_symbols} | _JAVASCRIPT_WORDS
+        unknown = set(re.findall(r"(?<![\w.$])[A-Za-z_]\w*", printed)) - known
+        cause = None
     except PrintMethodNotImplementedError as error:
+        unknown, cause = True, error
+    if unknown:
         raise TraceError(
             f"cannot print {expression} as JavaScript: its Math has no such function; "
             "use arithmetic, powers, sin, cos, exp, log and their like"
-        ) from error
+        ) from cause
+    return printed
 
 
 def _shared_names():
@@ -829,6 +863,13 @@ def _call(fun: Callable, arguments: list):
                 f"cannot trace a rule that returns {type(leaf).__name__}; "
                 "return numbers, or tuples, lists or arrays of them"
             )
+        known = set().union(*(getattr(each, "free_symbols", ()) for each in arguments))
+        strangers = getattr(leaf, "free_symbols", set()) - known
+        if strangers:
+            names = ", ".join(sorted(each.name for each in strangers))
+            raise TraceError(
+                f"cannot trace a rule that brings the symbol {names} along; use a parameter for it"
+            )
     return result
 
 
@@ -841,9 +882,9 @@ def _no_silent_branches():
 
     ``x == 0`` asks SymPy whether x is written 0, and ``if x`` is always true: a rule would take
     one branch in silence. While a rule runs, both raise an error where the rule asks them;
-    SymPy's own code may ask.
+    SymPy's own code may ask. So do ``//`` and ``%``, which JavaScript rounds in another way.
     """
-    kept = {(owner, name): owner.__dict__.get(name) for owner, name in _QUESTIONS}
+    kept = {(owner, name): owner.__dict__.get(name) for owner, name in (*_QUESTIONS, *_ROUNDED)}
     nested = getattr(_rules, "running", 0)
     _rules.running = nested + 1
     try:
@@ -862,10 +903,23 @@ def _no_silent_branches():
 
 
 _QUESTIONS = ((sp.Basic, "__eq__"), (sp.Basic, "__ne__"), (sp.Basic, "__bool__"))
+_ROUNDED = tuple(
+    (sp.Expr, f"__{name}__")
+    for name in ("floordiv", "rfloordiv", "mod", "rmod", "divmod", "rdivmod")
+)
 
 
 def _asked_by_a_rule(name: str, method: Callable | None) -> Callable:
     """Make the stand-in for a method of SymPy that refuses when a rule is the one who asks."""
+
+    def rounded(self, other):
+        if getattr(_rules, "running", 0) and _asks(sys._getframe(1), self, other):
+            sign = "//" if "floor" in name else "divmod" if "div" in name else "%"
+            raise TraceError(
+                f"cannot trace {sign} of {self} and {other}: Python and JavaScript round it in "
+                "different ways; use sympy.floor(a / b)"
+            )
+        return method(self, other)
 
     def stand_in(self, *other):
         answer = method(self, *other) if method else True
@@ -873,9 +927,7 @@ def _asked_by_a_rule(name: str, method: Callable | None) -> Callable:
         settled = other and (same or other[0] is None)
         if getattr(_rules, "running", 0) and not settled:
             caller = sys._getframe(1)
-            package = caller.f_globals.get("__name__", "").partition(".")[0]
-            symbols = set().union(*(getattr(each, "free_symbols", ()) for each in (self, *other)))
-            if package not in ("sympy", "mpmath") and symbols:
+            if _asks(caller, self, *other):
                 where_ = linecache.getline(caller.f_code.co_filename, caller.f_lineno).strip()
                 asked = {
                     "__eq__": lambda: f"the comparison {self} == {other[0]}",
@@ -889,7 +941,14 @@ def _asked_by_a_rule(name: str, method: Callable | None) -> Callable:
                 )
         return answer
 
-    return stand_in
+    return rounded if (sp.Expr, name) in _ROUNDED else stand_in
+
+
+def _asks(caller, *values) -> bool:
+    """Tell whether a rule, and not SymPy, asks something about expressions with symbols."""
+    package = caller.f_globals.get("__name__", "").partition(".")[0]
+    symbols = set().union(*(getattr(each, "free_symbols", ()) for each in values))
+    return package not in ("sympy", "mpmath") and bool(symbols)
 
 
 def _explain(error: Exception, arguments: list) -> str:

@@ -3,7 +3,7 @@
 import gc
 import itertools
 import math
-import sys
+import operator
 import threading
 import weakref
 from functools import cache, reduce
@@ -222,6 +222,9 @@ CASES = [
     case("entries by array", lambda x: x[np.array([[0, 1], [1, 1]])] ** 2, (3, 2)),
     case("entries by pairs", lambda x: x[np.arange(2), [2, 2]] ** 2, (2, 3)),
     case("entries by mask", lambda x: x[MASK] ** 2, (2, 3)),
+    case("entries by a tuple in a tuple", lambda x: x[(0, 2, 2, 0),] ** 2, (3,)),
+    case("entries by pairs of tuples", lambda x: x[(0, 1, 1), (2, 0, 0)] ** 2, (2, 3)),
+    case("rows by a tuple", lambda x: x[(0, 0, 1), :] ** 2, (2, 3)),
     case("rows of a slice", lambda x: x[1:][0] * x[:, ::2][1, 1], (2, 3)),
     case("numpy names", lambda x: np.sum(np.exp(x) * np.tanh(x), axis=0), (2, 3)),
 ]
@@ -263,6 +266,21 @@ def test_rule_agrees_with_complex_step_or_central_differences(fun, shapes, low, 
 def test_rule_of_the_rule_agrees_with_differences_of_the_gradient(fun, shapes, low, high, exact):
     f, x, _ = packed(fun, shapes, low, high)
     assert close(hessian(f)(x), numerical.jacobian(grad(f))(x), 1e-6)
+
+
+@every_case
+def test_jacobian_of_the_gradient_is_symmetric_before_hessian_averages(
+    fun, shapes, low, high, exact
+):
+    f, x, _ = packed(fun, shapes, low, high)
+    last_zero = np.where(np.arange(x.size) < x.size - math.prod(shapes[-1]), x, 0.0)
+    for at in (x, last_zero):
+        H = outcome(jacobian(grad(f)), at)
+        if isinstance(H, str):  # as the logarithm at 0
+            assert "not finite" in H
+            assert at is last_zero
+        else:
+            assert close(H, H.T)
 
 
 @every_case
@@ -370,6 +388,18 @@ def test_powers_at_zero():
         grad(lambda x: x**x)(0.0)
 
 
+def test_second_derivatives_of_a_power_at_exponent_zero():
+    a, log = 2.0, math.log(2)
+    exact = [[0, 1 / a], [1 / a, log**2]]  # of a^b at b = 0
+    H = jacobian(grad(lambda x: x[0] ** x[1]))([a, 0.0])
+    assert close(H, exact)
+    arrays = jacobian(grad(lambda x: ad.sum(x[:1] ** x[1:])))([a, 0.0])
+    assert close(arrays, exact)
+    columns = [hvp(lambda x: x[0] ** x[1])([a, 0.0], v) for v in np.eye(2)]
+    assert close(np.array(columns), exact)
+    assert grad(lambda x: ad.sum(x**0))(np.zeros(2)).tolist() == [0, 0]
+
+
 def test_stable_functions_stay_finite_and_exact_where_naive_ones_overflow():
     big = np.array([-800.0, -40.0, 0.0, 40.0, 800.0])
     with np.errstate(over="raise", invalid="raise", divide="raise"):
@@ -396,6 +426,13 @@ def test_inner_derivative_does_not_see_the_outer_variable():
             # d/dx (x d/dy (x y)) = d/dx x^2, and d/dx (x d/dy (x + y)) = 1
             assert outer(lambda x, way=way: x * inner(x, way), 3.0) == 6
             assert outer(lambda x, way=way: x * way(lambda y, x=x: x + y, 1.0), 3.0) == 1
+
+
+def test_inner_result_without_the_inner_variable_belongs_to_the_outer_derivative():
+    # the inner function is constant, its value w^2 is not: d/dw (w w^2) = 3 w^2
+    assert grad(lambda w: w * value_and_grad(lambda x: w * w)(1.0)[0])(3.0) == 27
+    assert grad(lambda w: w * vjp(lambda x: w * w, 1.0)[0])(3.0) == 27
+    assert grad(lambda w: w * jvp(lambda x: w * w, 1.0, 1.0)[0])(3.0) == 27
 
 
 def test_free_vars_pass_through_inner_derivatives():
@@ -462,12 +499,11 @@ def test_comparisons_and_conversions_give_plain_values():
     assert type(x < y) is bool
     assert (Var([1.0, 3.0]) > 2).tolist() == [False, True]
     assert (np.array([1.0, 3.0]) > Var(2.0)).tolist() == [False, True]
-    assert type(float(x)) is float
     assert bool(x)
     assert not Var(0.0)
     assert f"{x:.2f}" == "2.00"
     assert len(Var([1.0, 2.0])) == 2
-    assert [float(v) for v in Var([1.0, 2.0])] == [1, 2]
+    assert [v.value for v in Var([1.0, 2.0])] == [1, 2]
     with pytest.raises(TypeError):
         len(x)
 
@@ -480,6 +516,8 @@ def test_var_reads_like_its_array():
     assert x.mean(axis=1).value.tolist() == [2]
     assert x.max().value == 3
     assert x.min().value == 1
+    assert x.transpose(1, 0).shape == x.transpose((1, 0)).shape == (3, 1)
+    assert (+x).value.tolist() == [[1, 2, 3]]
     assert x.transpose().shape == x.reshape(3, 1).shape == x.reshape((-1, 1)).shape == (3, 1)
     assert repr(x) == "Var([[1., 2., 3.]])"
     assert repr(Var(2)) == "Var(2.0)"
@@ -584,6 +622,46 @@ def test_backward_carries_on_what_is_not_finite_to_show_where_it_began():
     assert backward(out)[x] == np.inf
 
 
+@pytest.mark.parametrize(
+    ("fun", "x", "value", "slope"),
+    [
+        (lambda x: 1 / x, 0.0, np.inf, -np.inf),
+        (lambda x: x / 0, 2.0, np.inf, np.inf),
+        (lambda x: x**2, 1e200, np.inf, 2e200),
+        (lambda x: x**3, 1e200, np.inf, np.inf),
+        (lambda x: x**-1, 0.0, np.inf, -np.inf),
+        (lambda x: 10.0**x, 400.0, np.inf, np.inf),
+        (ad.log, 0.0, -np.inf, np.inf),
+        (ad.sqrt, 0.0, 0.0, np.inf),
+        (lambda x: x**200 * x**-200, 1e3, np.nan, np.nan),
+        (lambda x: x**200 - x**200, 1e3, np.nan, np.nan),
+    ],
+)
+def test_numbers_become_infinite_as_those_of_an_array_do(fun, x, value, slope):
+    with np.errstate(all="ignore"):
+        start, array = Var(x), Var([x])
+        out, same = fun(start), fun(array)
+    assert np.array_equal([out.value], same.value, equal_nan=True)
+    assert np.array_equal(out.value, value, equal_nan=True)
+    assert np.array_equal(backward(out)[start], slope, equal_nan=True)
+    assert np.array_equal(backward(ad.sum(same))[array], [slope], equal_nan=True)
+
+
+def test_numbers_that_become_infinite_warn_as_in_numpy():
+    with pytest.warns(RuntimeWarning, match="divide by zero"):
+        _ = 1 / Var(0.0)
+    with pytest.warns(RuntimeWarning, match="overflow"):
+        _ = Var(1e200) ** 2
+
+
+def test_forward_mode_names_the_point_where_a_slope_is_infinite():
+    for fun in (ad.log, ad.sqrt, lambda x: 1 / x, lambda x: ad.sqrt(x) * 2):
+        with pytest.raises(ValueError, match=r"at x=0\.0"):
+            jvp(fun, 0.0, 1.0)
+        with pytest.raises(ValueError, match=r"at x=0\.0"):
+            hvp(fun)(0.0, 1.0)
+
+
 def test_sum_over_all_uses_of_a_var():
     x = Var(3.0)
     assert backward(x + x + x * x)[x] == 8
@@ -596,6 +674,13 @@ def test_items_of_an_array_cost_one_array_for_all():
     x = np.linspace(0, 1, n)
     g = grad(lambda x: sum((x[k] * k for k in range(n)), 0.0))(x)
     assert np.array_equal(g, np.arange(n))
+
+
+def test_entry_listed_twice_counts_twice_in_any_kind_of_list():
+    for twice in ([0, 0], (0, 0), np.array([0, 0])):
+        assert grad(lambda x, twice=twice: ad.sum(x[twice,]))([1, 2, 3]).tolist() == [2, 0, 0]
+    g = grad(lambda x: ad.sum(x[np.arange(3), (0, 0, 1)]))(np.ones((3, 2)))
+    assert g.tolist() == [[1, 0], [1, 0], [0, 1]]
 
 
 def test_items_are_added_to_the_cotangent_of_their_array_alone():
@@ -620,6 +705,41 @@ def test_caller_arrays_are_not_changed_and_changing_them_has_no_effect():
         array[:] = 0
     rows[:] = [1, 1]
     assert backward(out)[v].tolist() == [2 * 3 + 10 + 1 + 1, 2 * 4 + 1 + 4]
+
+
+def test_arrays_inside_tuples_may_change_later():
+    buffer, index = np.array([3.0, 4.0]), np.array([0, 0])
+    v = Var([1.0, 2.0])
+    product, joined = v @ (buffer[0:1], buffer[1:2]), ad.concatenate([(buffer[0], 7.0), v])
+    rows = v[(index, index),]
+    out = ad.sum(product) + ad.sum(joined * joined) + ad.sum(rows * rows)
+    buffer[:], index[:] = 0, 1
+    assert backward(out)[v].tolist() == [3 + 2 + 4 * 2, 4 + 4]
+    assert joined.value.tolist() == [3, 7, 1, 2]
+
+
+def test_tuples_are_arrays_where_numbers_are_expected():
+    assert grad(lambda x: x @ (1.0, 2.0, 3.0))([1, 2, 3]).tolist() == [1, 2, 3]
+    assert grad(lambda x: ad.sum(ad.concatenate([(3.0,), x])))([1, 2]).tolist() == [1, 1]
+    assert grad(lambda x: ad.sum(x * (5, 6)))([1, 2]).tolist() == [5, 6]
+    assert ad.add((1, 2), [3, 4]).tolist() == [4, 6]
+
+
+def test_index_arrays_are_copied():
+    v, index, mask = Var([1.0, 2.0]), np.array([0]), np.array([True, False])
+    out = ad.sum(v[index] * 3.0) + ad.sum(v[mask, None]) + ad.sum(v[index, None] * 5.0)
+    index[0], mask[:] = 1, [False, True]
+    assert backward(out)[v].tolist() == [3 + 1 + 5, 0]
+
+
+def test_read_only_view_is_copied_because_its_owner_can_change():
+    buffer = np.array([3.0, 4.0])
+    view = buffer[:]
+    view.setflags(write=False)
+    v = Var([1.0, 2.0])
+    out = ad.sum(v * view)
+    buffer[:] = 0
+    assert backward(out)[v].tolist() == [3, 4]
 
 
 def test_functions_cannot_change_what_they_are_differentiated_at():
@@ -709,86 +829,65 @@ def test_change_in_place_is_refused(change, error, message):
         change(Var([1.0, 2.0]))
 
 
-def set_entry(y, x):
-    y[0] = x
+CONVERSIONS = {
+    "float": lambda y, x: float(x),
+    "int": lambda y, x: int(x),
+    "complex": lambda y, x: complex(x),
+    "round": lambda y, x: round(x, 2),
+    "math.sin": lambda y, x: math.sin(x),
+    "math.fsum": lambda y, x: math.fsum([x, 1.0]),
+    "range": lambda y, x: range(x),
+    "percent": lambda y, x: "%.2f" % x,  # noqa: UP031
+    "entry": lambda y, x: assign(y, 0, x),
+    "one of two entries": lambda y, x: [assign(y, 0, 1.0), assign(y, 1, x)],
+    "entry added to": lambda y, x: assign(y, 0, y[0] + x),
+    "slice": lambda y, x: assign(y, slice(1), x),
+    "listed entries": lambda y, x: assign(y, [0, 1], x),
+    "slice from a list": lambda y, x: assign(y, slice(None), [1.0, x]),
+    "setitem": lambda y, x: operator.setitem(y, 0, x),
+    "put": lambda y, x: y.put(0, x),
+    "fill": lambda y, x: y.fill(x),
+    "fromiter": lambda y, x: np.fromiter([x, x], float),
+    "index": lambda y, x: y[x],
+    "slice of a Var": lambda y, x: ad.stack([x, x])[:x],
+    "index list": lambda y, x: ad.stack([x, x])[[0, x]],
+}
 
 
-def set_one_of_two_entries(y, x):
-    y[0], y[1] = 1.0, x
-
-
-def add_to_entry(y, x):
-    y[0] += x
-
-
-def set_slice(y, x):
-    y[:1] = x
-
-
-def set_listed_entries(y, x):
-    y[[0, 1]] = x
-
-
-def set_slice_to_list(y, x):
-    y[:] = [1.0, x]
-
-
-def set_entry_in_a_loop(y, x):
-    for y[0] in (1.0, x):
-        pass
-
-
-def refusal(call):
-    """Return the texts of the error that a call ends with."""
-    with pytest.raises((TypeError, ValueError)) as caught:
-        call()
-    return f"{caught.value} {caught.value.__cause__}"
-
-
-@pytest.mark.parametrize("trace", [grad, lambda f: lambda x: jvp(f, x, 1.0)])
-@pytest.mark.parametrize(
-    "change",
-    [
-        set_entry,
-        set_one_of_two_entries,
-        add_to_entry,
-        set_slice,
-        set_listed_entries,
-        set_slice_to_list,
-        set_entry_in_a_loop,
-    ],
-)
-def test_entry_of_a_plain_array_is_no_place_for_a_var(trace, change):
+@pytest.mark.parametrize("trace", [grad, lambda f: lambda x: jvp(f, x, 1.0)], ids=["grad", "jvp"])
+@pytest.mark.parametrize("convert", CONVERSIONS.values(), ids=CONVERSIONS)
+def test_derivative_is_never_lost_in_a_plain_number_or_array(trace, convert):
     def fun(x):
         y = np.zeros(2)
-        change(y, x)
+        convert(y, x)
         return y.sum()
 
-    assert LOST in refusal(lambda: trace(fun)(2.0))
+    with pytest.raises(TypeError, match=f"{LOST}.*x.value.*math.sin.*stack or concatenate"):
+        trace(fun)(2.0)
 
 
-def test_entry_is_refused_in_code_that_runs_often_or_under_a_debugger():
-    x, y = Var(2.0), np.zeros(2)
-    for _ in range(100):  # the interpreter rewrites what runs often
-        assert LOST in refusal(lambda: set_entry(y, x))
-    before = sys.gettrace()
-    sys.settrace(lambda *event: None)
-    try:
-        text = refusal(lambda: set_entry(y, x))
-    finally:
-        sys.settrace(before)
-    assert LOST in text
+def test_numpy_names_the_reason_above_its_own_where_no_verb_can_say_it():
+    y = np.zeros(2)
+    with pytest.raises(ValueError, match="setting an array element") as caught:
+        y[0] = Var(2.0)
+    assert LOST in str(caught.value.__cause__)
     assert y.tolist() == [0, 0]
 
 
-def test_plain_number_may_be_taken_wherever_it_is_asked_for():
+def test_other_value_errors_of_fun_pass_unchanged():
+    def fun(x):
+        raise ValueError("no value here")
+
+    with pytest.raises(ValueError, match=r"^no value here$"):
+        grad(fun)(1.0)
+
+
+def test_plain_number_is_there_for_who_asks():
     x, y = Var(2.0), np.zeros(2)
-    y[0] = float(x)
-    y[1] = x.value
-    assert y.tolist() == [2, 2]
-    assert [*map(float, [x])] == [2]
-    assert math.sin(x) == math.sin(2.0)
-    assert eval("float(x)", {"x": x}) == 2
+    y[0] = x.value
+    assert y.tolist() == [2, 0]
+    assert math.sin(x.value) == math.sin(2.0)
+    assert (f"{x:.1f}", x > 1, 1 if x else 0) == ("2.0", True, 1)
 
 
 # NumPy functions work or say what to use
@@ -854,7 +953,17 @@ def test_numpy_and_python_call_the_same_rules(fun):
         (lambda x: x * "a", "real numbers and arrays of them, got a"),
         (lambda x: x * np.array([None, 1]), "real numbers and arrays of them, got .*object"),
         (lambda x: x * sp.Symbol("a"), "real numbers and arrays of them"),
-        (lambda x: x[x[0]], "an index must be plain"),
+        (lambda x: x[x[0]], r"must be plain.*use its \.value"),
+        (lambda x: ad.sum(x, x[0]), r"must be plain.*use its \.value"),
+        (lambda x: ad.reshape(x, x[0]), r"must be plain.*use its \.value"),
+        (lambda x: x // 2, r"np\.floor\(x / y\)"),
+        (lambda x: 2 // x, r"np\.floor\(x / y\)"),
+        (lambda x: x % 2, r"x - y \* np\.floor\(x / y\)"),
+        (lambda x: 2 % x, r"x - y \* np\.floor\(x / y\)"),
+        (lambda x: np.reshape(x, (2, 1), order="F"), "np.reshape of a Var has no option order"),
+        (lambda x: np.sum(x, where=X > 0.5), "no option where; leave it out, or choose"),
+        (lambda x: x[0][None], r"no items; use reshape\(x, \(1,\)\) or stack"),
+        (lambda x: x[0][0], "no items"),
     ],
 )
 def test_what_has_no_rule_names_what_to_use(fun, message):
@@ -862,6 +971,27 @@ def test_what_has_no_rule_names_what_to_use(fun, message):
         grad(lambda x: ad.sum(fun(x)))(X)
     with pytest.raises(TypeError, match=message):
         jvp(fun, X, X)
+
+
+@pytest.mark.parametrize(
+    ("name", "way"),
+    [
+        ("ravel", r"x\.reshape\(-1\)"),
+        ("flatten", r"x\.reshape\(-1\)"),
+        ("dot", "x @ y"),
+        ("item", r"x\.value"),
+        ("copy", "x itself"),
+        ("clip", "minimum"),
+        ("std", "sqrt"),
+        ("astype", "matmul"),
+    ],
+)
+def test_methods_of_arrays_that_have_no_rule_name_what_to_use(name, way):
+    with pytest.raises(AttributeError, match=rf"x\.{name} has no rule for a Var.*{way}"):
+        getattr(Var(X), name)
+    assert not hasattr(Var(X), "dtype")
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = Var(X).nothing
 
 
 def ufuncs():
@@ -910,8 +1040,9 @@ def test_numpy_function_follows_a_var_or_says_what_to_use(name, x):
         if isinstance(y, Var):
             assert close(y.value, function(*(a.value for a in args)))
         elif isinstance(y, str):
-            wrong_call = "argument" in y or more  # too few or too many arguments
-            assert "calclib.autodiff" in y or "cannot take shapes" in y or wrong_call
+            answers = ("calclib.autodiff", "cannot take shapes", "required positional argument")
+            answered = any(words in y for words in answers)
+            assert answered or isinstance(outcome(function, *(a.value for a in args)), str)
         else:
             assert function.__name__ in ad._PLAIN
             assert np.asarray(y).dtype != object
@@ -978,7 +1109,20 @@ def vector(x):
             ValueError,
             r"reshape cannot take shapes \(2,\).*into shape",
         ),
-        (lambda: ad.stack([Var(X), 1.0]), ValueError, "cannot"),
+        (lambda: ad.stack([Var(X), 1.0]), ValueError, r"one shape, got \[\(2,\), \(\)\]"),
+        (
+            lambda: ad.stack([np.ones((2, 3)), np.ones((3, 2))]),
+            ValueError,
+            r"stack needs one shape, got \[\(2, 3\), \(3, 2\)\]; use reshape or concatenate",
+        ),
+        (lambda: np.stack([Var(np.ones((2, 3))), np.ones((3, 2))]), ValueError, "one shape"),
+        (lambda: ad.stack([]), ValueError, "one shape"),
+        (lambda: ad.stack([Var(X), X], axis=7), ValueError, "axis 7 is out of bounds"),
+        (lambda: ad.stack([Var(X), X], axis=0.5), TypeError, "integer"),
+        (lambda: ad.concatenate([Var(X), X], axis=None), TypeError, "integer"),
+        (lambda: ad.transpose(Var(np.ones((2, 3))), (4, 5)), ValueError, "axis 4 is out of bounds"),
+        (lambda: ad.transpose(Var(np.ones((2, 3))), (0, 0)), ValueError, "repeated axis"),
+        (lambda: ad.sum(Var(X), axis=3), ValueError, "^axis 3 is out of bounds[^;]*$"),
         (lambda: ad.concatenate([Var(1.0), 2.0]), ValueError, r"\(\) and \(\): .*use .*stack"),
         (lambda: Var(X)[2], IndexError, "out of bounds"),
         (
@@ -1019,7 +1163,12 @@ def vector(x):
             "fun must return real numbers, got NoneType",
         ),
         (lambda: grad(lambda x: [x, x])(1.0), TypeError, LOST),
-        (lambda: grad(lambda x: 1 / x)(0.0), ValueError, "at x=0.0: float division by zero"),
+        (lambda: grad(lambda x: 1 / x)(0.0), ValueError, "fun is not finite at x=0.0: got inf"),
+        (
+            lambda: grad(lambda x: x * (1 / (x.value - x.value)))(0.0),
+            ValueError,
+            "at x=0.0: float division by zero; move to a point",
+        ),
         (
             lambda: grad(lambda x: ad.sum(1 / x))([0.0, 1.0]),
             ValueError,
@@ -1075,6 +1224,17 @@ def test_integers_booleans_and_lists_are_promoted(x):
     g = grad(lambda p: ad.sum(p**2 / 4))(x)
     assert g.dtype == float
     assert g.tolist() == [0.5, 1]
+
+
+def test_integer_arrays_are_promoted_where_no_var_takes_part():
+    assert ad.affine([[1, 2]], [[1], [2]], [0.5]).tolist() == [[5.5]]
+    assert ad.power([2], [-1]).tolist() == [0.5]
+    assert ad.power(np.array([2]), -1).tolist() == [0.5]
+    assert ad.divide([True], np.array([2])).dtype == float
+    assert type(ad.sum(np.array([1, 2]))) is float
+    assert type(ad.maximum(1, 2)) is float
+    assert grad(lambda x: ad.sum(ad.affine([[1, 2]], x, [1])))([[1], [2]]).tolist() == [[1], [2]]
+    assert grad(lambda x: ad.sum(ad.power([2], -x)))([1]) == pytest.approx([-np.log(2) / 2])
 
 
 def test_booleans_are_promoted():
@@ -1192,7 +1352,7 @@ def test_tape_shows_constants_and_options_as_text():
     assert parents["multiply"] == ("2.0", "v2")
     assert parents["power"] == ("v1", "2")
     assert parents["sum"] == ("v3", "0")
-    assert parents["where"] == ("[ True, False]", "x", "0.0")
+    assert parents["where"] == ("x", "0.0", "[ True, False]")
 
 
 def test_tape_reads_like_the_formula_when_a_constant_has_the_value_of_a_var():
@@ -1299,5 +1459,5 @@ def test_tiny_net_learns_the_parabola(activation, gain, low, high):
             loss = ad.mean((ad.affine(hidden, v[4], v[5]) - y) ** 2)
             g = backward(loss)
             params = [p - 0.1 * g[w] for p, w in zip(params, v, strict=True)]
-        losses.append(float(loss))
+        losses.append(loss.value)
     assert low < np.median(losses) < high

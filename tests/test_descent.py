@@ -7,6 +7,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
+import sympy as sp
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,7 +21,7 @@ from calclib.descent import (
     minimize_many,
     newton,
 )
-from calclib.optimizers import sgd
+from calclib.optimizers import Optimizer, sgd
 
 
 def square(x):
@@ -626,6 +627,168 @@ def test_a_function_that_is_not_written_for_columns_is_told_how():
 def test_a_function_that_is_not_finite_at_or_beside_the_start_names_the_point(fun, x0, words):
     with pytest.raises(ValueError, match=words):
         gradient_descent(fun, x0, learning_rate=0.1)
+
+
+def float32_bowl(x):
+    return (((x - 3) ** 2).sum(axis=0) + 100).astype(np.float32)
+
+
+SLOPES = {"grad": lambda x: 2 * (x - 3)}
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        lambda: minimize(float32_bowl, [1.0, 2.0], sgd(0.1)),
+        lambda: minimize(lambda x: np.float32((x - 3) ** 2), 1.0, sgd(0.1)),
+        lambda: minimize(lambda x: np.float16(x @ x), [1.0, 2.0], sgd(0.1)),
+        lambda: minimize_many(float32_bowl, [[1.0, 2.0], [1.0, 2.0]], sgd(0.1)),
+        lambda: lbfgs(float32_bowl, [1.0, 2.0]),
+        lambda: newton(float32_bowl, [1.0, 2.0]),
+        lambda: newton(float32_bowl, [1.0, 2.0], **SLOPES),
+    ],
+)
+def test_differences_of_narrow_floats_are_refused(run):
+    message = r"fun must compute in float64 .*got float(16|32) at x=.*or give its derivatives"
+    with pytest.raises(TypeError, match=message):
+        run()
+
+
+def test_narrow_floats_do_no_harm_where_derivatives_are_given():
+    for result in (
+        minimize(float32_bowl, [1.0, 2.0], sgd(0.1), **SLOPES),
+        minimize_many(float32_bowl, [[1.0], [2.0]], sgd(0.1), **SLOPES),
+        newton(float32_bowl, [1.0, 2.0], **SLOPES, hess=lambda x: 2 * np.eye(2)),
+    ):
+        assert result.x.ravel() == pytest.approx([3, 3], abs=1e-6)
+        assert np.all(result.status == "converged")
+
+
+def test_masked_values_are_refused():
+    with pytest.raises(ValueError, match=r"^the value of fun must not have masked entries"):
+        minimize(lambda x: np.ma.array(x @ x, mask=True), [1.0], sgd(0.1))
+
+
+def test_a_number_beyond_all_floats_names_its_argument():
+    for name, options in {
+        "x0": {"x0": [10**400]},
+        "tol": {"tol": 10**400},
+        "diverge_at": {"diverge_at": 10**400},
+    }.items():
+        with pytest.raises(ValueError, match=rf"{name} must be at most 1\.8e\+308"):
+            minimize(lambda x: x @ x, **{"x0": [1.0], "optimizer": sgd(0.1), **options})
+    with pytest.raises(ValueError, match=r"learning_rate must be at most 1\.8e\+308"):
+        gradient_descent(lambda x: x @ x, [1.0], learning_rate=10**400)
+
+
+# Gradients of any size, and steps that are none
+
+
+@pytest.mark.parametrize("size", [1e-300, 1e-170, 1e-5, 1.0, 1e160, 1e300])
+@pytest.mark.parametrize("x0", [1.0, [3.0, 4.0], [[3.0, 0.0], [4.0, 1.0]]])
+def test_gradients_of_any_size_are_measured(size, x0):
+    def fun(x):
+        return size * np.sum(x / 2 * x, axis=0)
+
+    descend = minimize_many if np.ndim(x0) == 2 else minimize
+    result = descend(
+        fun, x0, sgd(0.5 / size), grad=lambda x: size * x, tol=1e-6 * size, max_steps=30
+    )
+    assert np.all(result.status == "converged")
+    expected = size * np.linalg.norm(np.atleast_1d(x0), axis=0)
+    assert result.grad_norms[0] == pytest.approx(expected, rel=1e-15)
+
+
+def test_a_tiny_gradient_is_not_zero():
+    result = minimize(
+        lambda x: 5e-171 * (x @ x),
+        [1.0, 1.0],
+        sgd(1.0),
+        grad=lambda x: 1e-170 * x,
+        tol=0,
+        max_steps=5,
+    )
+    assert result.status == "max_steps"
+    assert result.grad_norms[-1] == pytest.approx(2**0.5 * 1e-170, rel=1e-12)
+
+
+def test_the_length_is_that_of_plain_squares_to_the_last_bit():
+    a = np.random.default_rng(8).normal(size=(5, 40)) * 10.0 ** np.arange(-20, 20)
+    assert (descent._length(a) == np.sqrt((a * a).sum(axis=0))).all()
+    assert descent._length(np.array([np.inf, 1.0])) == np.inf
+    assert np.isnan(descent._length(np.array([np.nan, 1.0])))
+    assert descent._length(np.zeros(3)) == 0.0
+
+
+def breaks_at(k, bad):
+    """Return gradient descent with rate 0.1 whose step number k is bad."""
+    return Optimizer(
+        "mine(0.1)",
+        lambda x: 1,
+        lambda g, state, x: ((-0.1 if state < k else bad) * g, state + 1),
+    )
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_step_that_is_not_finite_is_named(bad):
+    words = "step 4 of mine(0.1) is not finite, "
+    result = minimize(lambda x: x @ x, [1.0, 1.0], breaks_at(4, bad), grad=lambda x: 2 * x)
+    assert (result.status, result.nit) == ("diverged", 3)
+    assert f"{words}[{bad}, {bad}], so the path ends before it" in result.message
+    assert "fun or its gradient" not in result.message
+    number = minimize(lambda x: x**2, 1.0, breaks_at(4, bad), grad=lambda x: 2 * x)
+    assert f"{words}{bad}," in number.message
+    many = minimize_many(
+        lambda x: (x**2).sum(axis=0), [[1.0, 0.0, 2.0]], breaks_at(4, bad), grad=lambda x: 2 * x
+    )
+    assert many.status.tolist() == ["diverged", "converged", "diverged"]
+    assert [words in message for message in many.message] == [True, False, True]
+
+
+@pytest.mark.parametrize("x0", [1.0, [1.0, 2.0]])
+def test_a_symbol_for_a_rate_is_for_algebra_alone(x0):
+    eta = sp.Symbol("eta")
+    for rate in (eta, lambda k: eta):
+        with pytest.raises(TypeError, match=r"step must hold real numbers, got .*eta.*as numbers"):
+            gradient_descent(lambda x: np.sum(x**2), x0, learning_rate=rate)
+    tenth = gradient_descent(
+        lambda x: np.sum(x**2), x0, learning_rate=lambda k: sp.Rational(1, 10), max_steps=1
+    )
+    assert tenth.x == pytest.approx(0.8 * np.array(x0), rel=1e-6)
+
+
+@pytest.mark.parametrize("step", [None, 1j, "down"])
+def test_a_step_that_is_no_number_is_refused(step):
+    rule = Optimizer("odd", lambda x: None, lambda g, state, x: (step, state))
+    with pytest.raises(TypeError, match=r"step must hold real numbers, got .* from odd;"):
+        minimize(lambda x: x**2, 1.0, rule)
+
+
+def test_columns_of_vectors_are_sent_to_jacobian():
+    with pytest.raises(ValueError, match=r"sum over axis 0.*numerical\.jacobian"):
+        minimize_many(lambda x: x**2, [[1.0, 2.0]] * 2, sgd(0.1))
+
+
+def test_data_for_each_run_need_grad():
+    targets = np.array([1.0, 2.0, 3.0])
+    setup = (lambda x: ((x - targets) ** 2).sum(axis=0), np.zeros((2, 3)), sgd(0.1))
+    with pytest.raises(ValueError, match=r"columns of shape \(2, 6\).*each run need grad"):
+        minimize_many(*setup)
+    result = minimize_many(*setup, grad=lambda x: 2 * (x - targets))
+    assert result.x == pytest.approx(np.tile(targets, (2, 1)), abs=1e-6)
+
+
+def test_differences_call_fun_with_all_runs_for_each_coordinate():
+    seen = []
+
+    def fun(x):
+        seen.append(x)
+        return (x**2).sum(axis=0)
+
+    minimize_many(fun, [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], sgd(0.1), max_steps=1)
+    (_, ahead, behind, *_) = seen
+    assert ahead.shape == behind.shape == (2, 6)
+    assert (ahead - behind > 0).tolist() == [[True] * 3 + [False] * 3, [False] * 3 + [True] * 3]
 
 
 def test_among_many_starts_the_bad_one_is_named():

@@ -336,6 +336,12 @@ def test_a_field_without_a_form_has_three_digits():
     assert fill("{a} and {a:.1f}", {"a": 1.2345}) == "1.23 and 1.2"
 
 
+def test_a_word_as_form_counts():
+    assert fill("{a:step}, {b:step}, {c:step}", {"a": 1, "b": 0, "c": 12.0}) == (
+        "1 step, 0 steps, 12 steps"
+    )
+
+
 # --- the explorers tell what calclib computes ----------------------------------------------------
 
 
@@ -601,11 +607,34 @@ def test_descent_leaves_the_saddle_and_newton_lands_on_it_from_every_start():
         q = scene.quantities(**values)
         assert (q["newton_x"], q["newton_y"]) == pytest.approx((0, 0), abs=1e-12)
         said = scene.sentence(q)
-        if q["step"] == 80 and not q["there"]:
-            assert "leaving" in said or q["out0"] < 0.1
-        far = np.hypot(q["x_last"], q["y_last"]) >= np.hypot(q["x0"], q["y0"])
         if q["step"] > 0 and not q["there"]:
-            assert far == ("leaving" in said)
+            ratio = q["out0"] / q["across0"] * (q["out_factor"] / q["in_factor"]) ** q["step"]
+            assert ("is leaving" in said) == (q["out0"] > q["across0"])
+            assert ("is now leaving" in said) == (q["out0"] <= q["across0"] and ratio > 1)
+            assert ("still coming in" in said) == (ratio <= 1)
+
+
+def test_no_start_off_the_stable_line_of_the_saddle_stays():
+    scene = scene_of("newton-beside-descent", 2)
+    x_slider, y_slider, _ = scene.sliders
+    for x0, y0 in itertools.product(x_slider.values(), y_slider.values()):
+        q = scene.quantities(x0=x0, y0=y0, step=80)
+        assert q["there"] or "leaving along “down”" in scene.sentence(q), (x0, y0)
+
+
+def test_a_path_that_has_come_in_to_the_saddle_is_said_to_leave():
+    scene = scene_of("newton-beside-descent", 2)
+    said = [scene.sentence(scene.quantities(x0=-1.3, y0=2.0, step=step)) for step in (1, 80)]
+    assert "still coming in along “up”" in said[0]
+    assert "came in along “up” and is now leaving along “down”" in said[1]
+
+
+def test_newton_takes_one_step_in_words():
+    for k in (0, 1):
+        scene = scene_of("newton-beside-descent", k)
+        said = scene.sentence(scene.quantities(step=1))
+        assert "fter 1 step" in said
+        assert "1 steps" not in said
 
 
 # Corners, all zero, both units alike, and three places between: w1, w2, v1, v2, x, y.

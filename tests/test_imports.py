@@ -36,7 +36,7 @@ def module(path):
 
 def imports(path):
     """Yield every imported name of a file, wherever in the file the import stands."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -92,13 +92,13 @@ def test_tracing_needs_sympy_and_the_standard_library_alone():
 def test_no_module_imports_by_name_at_run_time(path):
     assert "importlib" not in outside(path)
     names = {
-        node.id for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Name)
+        node.id for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Name)
     }
     assert "__import__" not in names
 
 
 def test_package_never_reads_the_chapters(path):
-    tree = ast.parse(path.read_text())
+    tree = ast.parse(path.read_text("utf-8"))
     documented = (ast.Module, ast.FunctionDef, ast.ClassDef)
     docs = {ast.get_docstring(n, clean=False) for n in ast.walk(tree) if isinstance(n, documented)}
     texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)} - docs

@@ -88,20 +88,20 @@ def test_times_are_said_in_words():
 
 
 def test_the_versions_that_are_pinned_twice_are_the_same():
-    pins = dict(re.findall(r"^([\w.-]+)==(.+)$", (ROOT / "constraints.txt").read_text(), re.M))
+    pins = dict(re.findall(r"^([\w.-]+)==(.+)$", (ROOT / "constraints.txt").read_text("utf-8"), re.M))
     for name in ("requirements.txt", "requirements-test.txt"):
-        text = (ROOT / name).read_text()
+        text = (ROOT / name).read_text("utf-8")
         assert text.splitlines()[0] == "-c constraints.txt"
         for package, version in re.findall(r"^([\w.-]+)==(.+)$", text, re.MULTILINE):
             assert pins[package] == version, package
-    build = re.search(r'"setuptools==([\d.]+)"', (ROOT / "pyproject.toml").read_text())[1]
+    build = re.search(r'"setuptools==([\d.]+)"', (ROOT / "pyproject.toml").read_text("utf-8"))[1]
     assert pins["setuptools"] == build
 
 
 def test_everything_that_an_install_brings_is_pinned_and_installed_so():
-    pins = dict(re.findall(r"^([\w.-]+)==(.+)$", (ROOT / "constraints.txt").read_text(), re.M))
+    pins = dict(re.findall(r"^([\w.-]+)==(.+)$", (ROOT / "constraints.txt").read_text("utf-8"), re.M))
     names = ("requirements.txt", "requirements-test.txt")
-    direct = "\n".join((ROOT / name).read_text() for name in names)
+    direct = "\n".join((ROOT / name).read_text("utf-8") for name in names)
     to_do = re.findall(r"^[\w.-]+(?===)", direct, re.MULTILINE)
     seen = set()
     while to_do:

@@ -587,6 +587,61 @@ def test_the_message_names_epoch_and_layer_where_numbers_end(
     assert np.array_equal(flatten(result.params)[0], flatten(params)[0])
 
 
+def squared(params, X, y):
+    return square_loss()(params, X, y) ** 2
+
+
+def of_reciprocal(params, X, y):
+    return 1 / (1 / square_loss()(params, X, y)) ** 2
+
+
+@pytest.mark.parametrize("loss", [squared, of_reciprocal])
+@pytest.mark.parametrize("batch_size", [None, 50, 100])
+def test_arithmetic_with_the_loss_diverges_as_the_loss_does(loss, batch_size):
+    params = network([1, 4, 4, 1])
+    kind = {"epochs": 9, "batch_size": batch_size, "rng": generator()}
+    result = train(params, loss, (X100, Y100), steps_to(32, 1e100), **kind)  # mse 1e200
+    assert result.status == "diverged"
+    assert f"Diverged in epoch {2 if batch_size == 50 else 3}: the first number" in result.message
+    assert " behind layer 3." in result.message
+    assert np.array_equal(flatten(result.params)[0], flatten(params)[0])
+
+
+@pytest.mark.parametrize("batch_size", [None, 1])
+def test_logarithm_of_a_loss_that_reaches_zero_diverges(batch_size):
+    def loss(params, X, y):
+        return autodiff.log(mse(forward(params, X), y))
+
+    start = [Layer([[1.0]], [0.0])]
+    perfect = Optimizer("perfect", lambda x: 0, lambda g, k, x: (np.array([2.0, 0.0]) - x, k + 1))
+    kind = {"epochs": 9, "batch_size": batch_size, "rng": generator()}
+    result = train(start, loss, ([[1.0]], [[2.0]]), perfect, **kind)
+    assert (result.status, result.epochs, result.losses.tolist()) == ("diverged", 0, [0.0])
+    assert "the first number that is not finite is in log behind layer 1." in result.message
+
+
+def test_arithmetic_that_fails_at_the_start_is_refused_by_name():
+    with pytest.raises(ValueError, match="finite at the start, but divide behind layer 1 is not"):
+        train(
+            [Layer([[2.0]], [0.0])],
+            lambda params, X, y: 1 / mse(forward(params, X), y),
+            ([[1.0]], [[2.0]]),
+            sgd(0.1),
+            epochs=1,
+        )
+
+
+def test_arithmetic_that_fails_apart_from_the_parameters_is_not_taken_for_divergence():
+    calls = []
+
+    def loss(params, X, y):
+        calls.append(1)
+        return mse(forward(params, X), y) * (1 / (len(calls) != 5))
+
+    with pytest.raises(ZeroDivisionError):
+        train(ONE, loss, (X100, Y100), sgd(0.1), epochs=9, batch_size=100, rng=generator())
+
+
 def test_the_message_names_the_largest_parameter_whatever_its_sign():
     result = train(
         network([1, 4, 4, 1]), square_loss(), (X100, Y100), steps_to(28, -1e200), epochs=9
@@ -774,9 +829,14 @@ def with_nan(x):
             r"one number, got shape \(100, 1\)",
         ),
         (
+            training(loss=lambda p, X, y: mse(forward(p, X), y).value),
+            TypeError,
+            r"got float; .* without \.value",
+        ),
+        (
             training(loss=lambda p, X, y: float(mse(forward(p, X), y))),
             TypeError,
-            r"got float; .* without float\(\)",
+            r"lose its derivative; use x\.value where none is wanted",
         ),
         (
             training(loss=lambda p, X, y: mse(forward(p, X), y[:, :0])),

@@ -459,6 +459,101 @@ def test_values_of_narrow_types_are_promoted_before_the_difference(kind, scheme)
     assert hessian(lambda t: kind(10 * t**2), h=1.0)(1.0) == 20.0
 
 
+NARROW_FLOATS = [np.float16, np.float32]
+
+
+@pytest.mark.parametrize("narrow", NARROW_FLOATS)
+@pytest.mark.parametrize("scheme", DIFFERENCES)
+@pytest.mark.parametrize("vectorized", [False, True])
+@pytest.mark.parametrize("h", [None, 1e-9, [1e-1, 1e-9]])
+def test_narrow_floats_are_refused_where_their_rounding_hides_the_step(
+    narrow, scheme, vectorized, h
+):
+    def total(p):
+        return (p**2).sum(axis=0).astype(narrow)
+
+    x, kind = [1.0, 2.0], np.dtype(narrow).name
+    message = rf"fun must compute in float64 .*got {kind} at x=.*or give h, about 0\.\d+ times"
+    with pytest.raises(TypeError, match=message):
+        grad(total, h=h, scheme=scheme, vectorized=vectorized)(x)
+    with pytest.raises(TypeError, match=message):
+        jacobian(lambda p: p.astype(narrow), h=h, scheme=scheme, vectorized=vectorized)(x)
+    with pytest.raises(TypeError, match=message):
+        hessian(total, h=h, vectorized=vectorized)(x)
+    with pytest.raises(TypeError, match=message):
+        derivative(lambda t: np.sin(t).astype(narrow), x, h=h, scheme=scheme)
+    with pytest.raises(TypeError, match=message):
+        directional(total, x, [1.0, 0.0], h=np.min(h) if h else None, scheme=scheme)
+
+
+@pytest.mark.parametrize("vectorized", [False, True])
+def test_narrow_floats_pass_with_a_step_that_shows_in_them(vectorized):
+    def total(p):
+        return (p**2).sum(axis=0).astype(np.float32)
+
+    x = [1.0, 2.0]
+    for h in (1e-2, [1e-2, 2e-2]):
+        got = grad(total, h=h, vectorized=vectorized)(x)
+        assert got == pytest.approx([2, 4], rel=1e-4)
+        got = hessian(total, h=h, vectorized=vectorized)(x)
+        assert got == pytest.approx(2 * np.eye(2), abs=1e-2)
+    got = jacobian(lambda p: p.astype(np.float16), h=0.1, vectorized=vectorized)(x)
+    assert got == pytest.approx(np.eye(2), abs=1e-2)
+    assert directional(total, x, [0.0, 10.0], h=1e-3) == pytest.approx(40, rel=1e-4)
+    assert derivative(lambda t: np.sin(np.float32(t)), 1.0, h=5e-3) == pytest.approx(
+        np.cos(1.0), rel=1e-3
+    )
+
+
+def test_one_narrow_value_among_wide_ones_is_refused():
+    with pytest.raises(TypeError, match=r"got float32 at x=\[2\.0"):
+        grad(lambda p: np.float32(p[0]) if p[0] > 2 else p[0])([2.0, 1.0])
+
+
+@pytest.mark.parametrize("h", [None, 1e-20])
+def test_complex_step_refuses_narrow_values(h):
+    def sine(t):
+        return np.sin(t).astype(np.complex64 if np.iscomplexobj(t) else np.float32)
+
+    with pytest.raises(TypeError, match=r"fun must compute in float64 .*got complex64 at x="):
+        derivative(sine, 1.0, h=h, scheme="complex")
+
+
+def test_narrow_values_at_a_narrow_point_and_wide_ones_anywhere_pass():
+    assert errors("central", [1e-2], np.float32(1))[0] < 1e-4
+    assert derivative(lambda t: np.longdouble(t) ** 2, 1.0) == pytest.approx(2, rel=1e-9)
+    assert derivative(lambda t: 3, 1.0) == 0.0
+
+
+def test_error_by_step_shows_what_narrow_values_cost():
+    def sine(t):
+        return np.sin(np.float32(t))
+
+    coarse, fine = error_by_step(sine, np.cos, 1.0, [1e-2, 1e-9])
+    assert coarse < 1e-4
+    assert fine > 0.5
+
+
+def test_a_step_across_a_pole_is_wrong_as_the_notes_say_and_both_ways_out_are_right():
+    def reciprocal(t):
+        return 1 / t
+
+    assert derivative(reciprocal, 1e-6) == pytest.approx(2.8e10, rel=0.02)
+    assert derivative(reciprocal, 1e-6, h=1e-9) == pytest.approx(-1e12, rel=1e-5)
+    with pytest.raises(ValueError, match="the complex step gives -1000000000000"):
+        derivative(reciprocal, 1e-6, scheme="complex")
+
+
+def test_hessian_refuses_a_step_whose_square_underflows():
+    def square(t):
+        return (t * 1e138) ** 2
+
+    with pytest.raises(ValueError, match=r"h=1e-139 is too small.*smallest useful h is 6\.7e-139"):
+        hessian(square, h=1e-139)(0.0)
+    assert hessian(square, h=1e-138)(0.0) == pytest.approx(2e276, rel=1e-12)
+    assert derivative(lambda t: t * 1e138, 0.0, h=1e-139) == pytest.approx(1e138, rel=1e-12)
+
+
 def test_values_at_the_ends_of_int32_do_not_wrap_around():
     ends = np.iinfo(np.int32)
 

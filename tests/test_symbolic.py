@@ -379,6 +379,106 @@ def test_variables_come_in_any_sequence_and_once():
         grad(x * y, [])
 
 
+TEXT = "x*__import__('os').getpid()"
+
+
+@pytest.mark.parametrize("verb", [jacobian, to_function])
+@pytest.mark.parametrize(
+    "entries",
+    [
+        [TEXT],
+        np.array([TEXT]),
+        [x, TEXT],
+        [[x, TEXT]],
+        [None],
+        [True],
+        [x > 0],
+        [lambda t: t],
+        [x, []],
+    ],
+    ids=str,
+)
+def test_entries_that_are_no_expressions_are_refused_and_never_evaluated(verb, entries):
+    with pytest.raises(TypeError, match=r"expr must be a SymPy expression, got .*; make it from"):
+        verb(entries, x)
+
+
+def test_rows_of_expressions_keep_their_shape_and_have_equal_length():
+    f = to_function([[x, 2 * x, 0], [1, 2.5, x]], x)
+    assert f(2.0).tolist() == [[2, 4, 0], [1, 2.5, 2]]
+    assert to_function(np.array([[x, y]]), (x, y))([1, 2]).tolist() == [[1, 2]]
+    for ragged in ([x, [y]], [[x, y], [x]]):
+        with pytest.raises(ValueError, match=r"rows of equal length, got .*same length"):
+            jacobian(ragged, x)
+
+
+@pytest.mark.parametrize("expr", [sp.nan, np.nan, sp.oo, -sp.oo, sp.zoo, sp.zoo * x, sp.oo + y])
+def test_what_is_not_finite_has_no_derivative(expr):
+    for verb in (grad, jacobian, hessian):
+        with pytest.raises(ValueError, match=r"expr must have finite values.*got .*division by 0"):
+            verb(expr, x)
+    with pytest.raises(ValueError, match="expr must have finite values"):
+        jacobian([x, expr], x)
+
+
+def test_an_infinite_limit_or_a_branch_without_a_value_has_a_derivative():
+    tail = sp.Integral(sp.exp(-y), (y, x, sp.oo))
+    assert grad(tail, x)[0] == -sp.exp(-x)
+    half = sp.Piecewise((x**2, x > 0), (sp.nan, True))
+    assert grad(half, x)[0].subs(x, 3) == 6
+
+
+@pytest.mark.parametrize(
+    ("point", "error", "words"),
+    [
+        (10**400, ValueError, r"x must be at most 1\.8e\+308"),
+        ([10**400, 1], ValueError, r"x must be at most 1\.8e\+308"),
+        ("a", TypeError, "x must hold real numbers, got str 'a'"),
+        (None, TypeError, "x must hold real numbers, got NoneType"),
+        ([1.0, None], TypeError, "x must hold real numbers, got list"),
+        (y, TypeError, "x must hold real numbers, got Symbol 'y'"),
+        ([[1.0], [2.0, 3.0]], ValueError, "x must be .*unequal length"),
+        (np.ma.array([1.0, 2.0], mask=[0, 1]), ValueError, "x must not have masked entries"),
+    ],
+)
+def test_a_point_that_is_none_is_refused(point, error, words):
+    with pytest.raises(error, match=words):
+        to_function(x**2, x)(point)
+
+
+def test_exact_numbers_are_points():
+    f = to_function(x**2, x)
+    assert f(sp.Rational(1, 2)) == 0.25
+    assert f([sp.Integer(2), 3]).tolist() == [4.0, 9.0]
+    assert f(10**30) == pytest.approx(1e60, rel=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("expr", "words"),
+    [
+        (sp.Function("f")(x) + x, r"functions that are not defined: f; .*expr\.subs"),
+        (sp.Derivative(sp.Function("f")(x), x), "functions that are not defined: f;"),
+        (
+            sp.Derivative(sp.sin(x), x),
+            r"NumPy cannot compute, got .*Derivative\(sin\(x\), x\).*doit",
+        ),
+        (sp.Integral(sp.exp(x**x), x), r"NumPy cannot compute, got .*Integral.*doit"),
+    ],
+)
+def test_what_cannot_be_compiled_is_refused_at_once(expr, words):
+    with pytest.raises(ValueError, match=words):
+        to_function(expr, x)
+    with pytest.raises(ValueError, match=words):
+        to_function([x, expr], x)
+
+
+@pytest.mark.parametrize("expr", [sp.zeta(x), sp.DiracDelta(x)])
+def test_a_function_that_numpy_does_not_have_is_named(expr):
+    name = str(expr.func)
+    with pytest.raises(ValueError, match=f"function that NumPy does not have, {name}: got {name}"):
+        to_function(expr, x)(2.0)
+
+
 def test_unknown_symbols_are_named():
     with pytest.raises(ValueError, match=r"not among the variables: t, y; add them"):
         to_function(x * y * t, x)

@@ -12,6 +12,7 @@ from calclib.problems import himmelblau, valley
 from calclib.tracing import Let, Orbit, Program, Sweep, Table, TraceError
 
 x, y, rate = sp.symbols("x y rate", real=True)
+k = sp.Symbol("k", integer=True)
 
 
 def test_a_rule_called_with_symbols_is_its_formula():
@@ -63,6 +64,10 @@ def test_an_object_array_of_symbols_goes_through_array_arithmetic():
         (lambda x: x or 1, "whether x is true"),
         (lambda x: not x, "whether x is true"),
         (lambda x: 1 if (x > 0) & (x < 1) else 2, "(x > 0) & (x < 1) is true"),
+        (lambda x: x // 49, "cannot trace // of x and 49"),
+        (lambda x: 3 % x, "cannot trace % of x and 3"),
+        (lambda x: divmod(x, 3), "cannot trace divmod of x and 3"),
+        (lambda x: x * sp.Symbol("y"), "brings the symbol y along"),
         (lambda x: math.sin(x), "math.sin(x)"),
         (lambda x: math.sin(x), "use tracing.sin(x)"),
         (lambda x: math.exp(x), "use sympy.exp(x)"),
@@ -176,6 +181,39 @@ def test_a_constant_is_a_number_in_javascript_and_several_values_are_an_array(ru
 def test_a_value_that_is_not_real_has_no_javascript(rule):
     with pytest.raises(TraceError, match="its numbers are real"):
         tracing.javascript(rule, "x")
+
+
+@pytest.mark.parametrize(
+    ("rule", "body"),
+    [
+        (lambda x: x / 3, "x/3"),
+        (lambda x: -x / 3, "(-x)/3"),
+        (lambda x: (x + 1) / 7 * 2, "(2*x)/7 + 2/7"),
+        (lambda x: sp.floor(x / 49), "Math.floor(x/49)"),
+        (lambda x: (x / 3) ** 2 / 5, "(x*x)/45"),
+        (lambda x: sp.cbrt(x), "Math.pow(x, 1/3)"),
+        (lambda x: sp.exp(x) / 2, "Math.exp(x)/2"),
+    ],
+)
+def test_a_quotient_is_divided_as_python_divides_it(rule, body):
+    assert tracing.javascript(rule, "x").splitlines()[-2] == f"  return {body};"
+
+
+@pytest.mark.parametrize("rule", [lambda x: sp.Sum(x, (k, 0, 3)), lambda x: sp.gamma(x)])
+def test_what_javascript_does_not_know_is_refused(rule):
+    with pytest.raises(TraceError, match="its Math has no such function"):
+        tracing.javascript(rule, "x")
+
+
+def test_each_argument_has_a_name_of_its_own():
+    with pytest.raises(ValueError, match="a name of its own, got x, x"):
+        tracing.javascript(lambda x, y: x - y, "x", "x")
+
+
+def test_the_complement_of_a_truth_value_is_no_condition():
+    with pytest.raises(TypeError, match="where needs a condition"):
+        tracing.where(~np.int64(1), 1, 2)
+    assert tracing.where(np.bool_(False), 1, 2) == 2
 
 
 # --- recorded rows --------------------------------------------------------------------------------

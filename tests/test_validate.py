@@ -71,6 +71,48 @@ def test_exact_numbers_are_promoted():
     assert _validate.vector([True, False], "x").tolist() == [1.0, 0.0]
 
 
+BEYOND = [10**400, [1, 10**400], [10**5000], Fraction(10**400, 3)]
+if np.finfo(np.longdouble).max > np.finfo(float).max:  # not on every processor
+    BEYOND += [np.longdouble("1e4000"), [np.longdouble("1e4000")]]
+
+
+@pytest.mark.parametrize("name", ["x0", "h", "learning_rate", "tol"])
+@pytest.mark.parametrize("value", BEYOND)
+def test_a_number_beyond_all_floats_is_refused_with_the_way_out(value, name):
+    message = rf"{name} must be at most 1\.8e\+308 in size.*larger number; divide it by its size"
+    with pytest.raises(ValueError, match=message):
+        _validate.real(value, name)
+
+
+def test_a_whole_number_too_long_to_write_does_not_hide_what_is_wrong():
+    with pytest.raises(TypeError, match="x0 must hold real numbers, got list;"):
+        _validate.real([10**5000, None], "x0")
+
+
+def test_masked_entries_are_refused_with_both_ways_out():
+    holed = np.ma.array([1.0, 2.0], mask=[False, True])
+    message = r"x0 must not have masked .*\.filled\(0\.0\).*\.compressed\(\)"
+    for value in (holed, [holed, holed], np.ma.masked):
+        with pytest.raises(ValueError, match=message):
+            _validate.real(value, "x0")
+    with pytest.raises(ValueError, match="value of fun must not have masked entries"):
+        _validate.evaluate(lambda x: holed, 1.0)
+    assert _validate.real(np.ma.array([1.0, 2.0]), "x0").tolist() == [1.0, 2.0]
+
+
+def test_what_fails_to_become_an_array_is_not_called_ragged():
+    class Elsewhere:
+        def __array__(self, dtype=None, copy=None):
+            raise ValueError("the data are elsewhere")
+
+    message = "x0 must be a number or an array.*the data are elsewhere; give a list of numbers"
+    for value in (Elsewhere(), [Elsewhere(), 1.0]):
+        with pytest.raises(ValueError, match=message):
+            _validate.real(value, "x0")
+    with pytest.raises(ValueError, match="unequal length"):
+        _validate.real([np.ones((2, 3)), np.ones((2, 4))], "x0")
+
+
 def test_shapes_are_kept():
     assert _validate.start(3).shape == ()
     assert _validate.start([3]).shape == (1,)

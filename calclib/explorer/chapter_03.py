@@ -190,7 +190,7 @@ def _outcome(curvature) -> tuple[Let, ...]:
 _STAYS = ("stays", "You start where the slope is zero: nothing moves, whatever the rate.")
 
 _EACH = "Each step multiplies the error by {factor:.2f}: "
-_X = " After {n:.0f} steps x is {x_last}."
+_X = " After {n:step} x is {x_last}."
 BOWL = (
     _STAYS,
     ("too_fast", _EACH + "it zigzags and diverges. The limit is 2/λ = {limit:.2f}."),
@@ -201,7 +201,7 @@ BOWL = (
 )
 
 _BOTH = "Each step multiplies the error by {factor:.2f} along y and {gentle_factor:.2f} along x: "
-_AT = " After {n:.0f} steps it is at ({x_last}, {y_last})."
+_AT = " After {n:step} it is at ({x_last}, {y_last})."
 LONG_BOWL = (
     _STAYS,
     (
@@ -219,7 +219,7 @@ LONG_BOWL = (
     ("", _BOTH + "it converges without a zigzag." + _AT),
 )
 
-_ENDS = "It converges: after {n:.0f} steps the slope is zero to six decimals, at x = {x_last:.4f} "
+_ENDS = "It converges: after {n:step} the slope is zero to six decimals, at x = {x_last:.4f} "
 _SETTLED = ("settled", _ENDS + "with f = {value_last:.4f}.")
 _CYCLES = (
     "cycles",
@@ -228,12 +228,12 @@ _CYCLES = (
 )
 _HOPS = (
     "hops",
-    "It does not settle: {rises_last:.0f} of {n:.0f} steps did not go down. After them x is "
+    "It does not settle: {rises_last:.0f} of {n:step} did not go down. After them x is "
     "{x_last:.3f} and f is {value_last:.3f}.",
 )
 _MOVING = (
     "",
-    "Not done after {n:.0f} steps: x is {x_last:.4f}, f is {value_last:.4f}, and the slope "
+    "Not done after {n:step}: x is {x_last:.4f}, f is {value_last:.4f}, and the slope "
     "{slope} is not zero yet.",
 )
 _SHALLOW = (
@@ -243,12 +243,12 @@ _SHALLOW = (
 WELLS = (_SHALLOW, _SETTLED, _CYCLES, _HOPS, _MOVING)
 PLATEAU = (_SETTLED, _CYCLES, _HOPS, _MOVING)
 
-_WHERE = " After {n:.0f} steps it is at ({x_last:.4f}, {y_last:.4f}), where f is {value_last}."
+_WHERE = " After {n:step} it is at ({x_last:.4f}, {y_last:.4f}), where f is {value_last}."
 VALLEY = (
     _STAYS,
     (
         "escaped",
-        "It diverges: within {n:.0f} steps f has passed {value_last}. At the minimum the limit is "
+        "It diverges: within {n:step} f has passed {value_last}. At the minimum the limit is "
         "2/λ = {limit}.",
     ),
     ("hops", "It does not settle: {rises_last:.0f} of its steps did not go down." + _WHERE),

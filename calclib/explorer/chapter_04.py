@@ -146,7 +146,7 @@ def eigen_bars() -> Explorer:
 
 _TURNED = " Turning the bowl, now by {angle:.0f}°, changes no bar."
 _NOW = (
-    "After {step:.0f} steps the error is {along_steep} of what it was along the steep eigenvector "
+    "After {step:step} the error is {along_steep} of what it was along the steep eigenvector "
     "and {along_gentle} along the gentle one. "
 )
 _EACH = "Each step multiplies them by {steep_factor:.2f} and {gentle_factor:.2f}"
@@ -160,8 +160,7 @@ BARS = (
     (
         "round",
         "A round bowl, κ = 1: every direction is an eigenvector and each step multiplies every "
-        "error by {steep_factor:.2f}. After {step:.0f} steps {along_steep} of it is there."
-        + _TURNED,
+        "error by {steep_factor:.2f}. After {step:step} {along_steep} of it is there." + _TURNED,
     ),
     (
         "grows",
@@ -338,7 +337,7 @@ def _wells() -> Scene:
         "joined by a line.",
         4.0,
     )
-    at = "After {made:.0f} Newton steps from {x0:.1f}: x is {x_last:.4f}, "
+    at = "After {made:step} of Newton from {x0:.1f}: x is {x_last:.4f}, "
     descent = " Descent with rate 0.05 ends at {down_x_last:.3f}, where f is {down_value_last:.3f}."
     says = (
         (
@@ -439,10 +438,10 @@ def _valley() -> Scene:
         4.4,
     )
     at = (
-        "From ({x0:.1f}, {y0:.1f}), where f is {value0}: after {made:.0f} Newton steps it is at "
+        "From ({x0:.1f}, {y0:.1f}), where f is {value0}: after {made:step} Newton is at "
         "({x_last:.3f}, {y_last:.3f})"
     )
-    descent = "Descent with rate 0.0005 reaches f = {down_value} in {n:.0f} steps."
+    descent = "Descent with rate 0.0005 reaches f = {down_value} in {n:step}."
     says = (
         (
             "begins",
@@ -507,15 +506,15 @@ def _saddle() -> Scene:
         ),
         Let(("newton_x", "newton_y"), newton_from),
         Let("value0", lambda x0, y0: problem.fun((x0, y0))),
-        Let("value", lambda x_last, y_last: problem.fun((x_last, y_last))),
+        Let("value", lambda x_last, y_last: _rounded(problem.fun((x_last, y_last)))),
         Let("out", lambda part_out_last: part_out_last),
         Let("across", lambda part_across_last: part_across_last),
         Let("out_factor", lambda step: out_factor + 0 * step),
         Let("in_factor", lambda step: in_factor + 0 * step),
         Let("there", lambda x0, y0: abs(x0) + abs(y0) < 1e-9),
         Let("begins", lambda step: step < 0.5),
-        Let("nearer", lambda out, across, out0, across0:
-            out * out + across * across < out0 * out0 + across0 * across0),
+        Let("coming", lambda out, across: out <= across),
+        Let("came", lambda out0, across0: out0 <= across0),
     )  # fmt: skip
     level_curves = Panel(
         lambda ax: _draw_saddle(ax, problem, (out_x, out_y)),
@@ -527,36 +526,39 @@ def _saddle() -> Scene:
             Handle("x0", "y0", "Start point"),
         ),
         "Level curves of the saddle x² + 3y² − 4xy with its two eigenvectors as lines through the "
-        "origin. The points of gradient descent bend away from the saddle, the Newton step is a "
-        "dashed line that ends on it.",
+        "origin, marked “up” and “down”. The points of gradient descent bend away from the saddle "
+        "along “down”, the Newton step is a dashed line that ends on it.",
         4.0,
     )
     parts = (
-        "After {step:.0f} steps of descent from ({x0:.1f}, {y0:.1f}) the part across is "
+        "After {step:step} of descent from ({x0:.1f}, {y0:.1f}) the part along “up” is "
         "{across:.4f} (it was {across0}, times {in_factor:.3f} each step) and the part along "
-        "(0.851, 0.526) is {out} (it was {out0}, times {out_factor:.3f}). "
+        "“down” is {out} (it was {out0}, times {out_factor:.3f}). "
     )
     newton = " One Newton step lands on the saddle itself, and stays."
+    leaving = "leaving along “down”: f is {value}, from {value0}, and has no lowest value."
     says = (
         (
             "there",
             "You start on the saddle: the gradient is zero, so neither descent nor Newton moves, "
-            "in {step:.0f} steps or in any number.",
+            "in {step:step} or in any number.",
         ),
         (
             "begins",
             "From ({x0:.1f}, {y0:.1f}), where f is {value0}, descent has not moved yet." + newton,
         ),
-        ("nearer", parts + "So far that is nearer to the saddle; f is {value}." + newton),
         (
-            "",
-            parts + "It is leaving: f is {value}, from {value0}, and has no lowest value." + newton,
+            "coming",
+            parts + "It is still coming in along “up”, but the other part grows, and in the end it "
+            "will leave; f is {value}." + newton,
         ),
+        ("came", parts + "It came in along “up” and is now " + leaving + newton),
+        ("", parts + "It is " + leaving + newton),
     )
     sliders = (
-        Slider("x0", "Start x₀", -2.0, 2.0, 1.0, step=0.1, form=".1f"),
-        Slider("y0", "Start y₀", -2.0, 2.0, 1.0, step=0.1, form=".1f"),
-        Slider("step", "Steps of descent", 0.0, 80.0, 16.0, step=1.0, form=".0f"),
+        Slider("x0", "Start x₀", -2.0, 2.0, -1.0, step=0.1, form=".1f"),
+        Slider("y0", "Start y₀", -2.0, 2.0, 2.0, step=0.1, form=".1f"),
+        Slider("step", "Steps of descent", 0.0, 80.0, 40.0, step=1.0, form=".0f"),
     )
     return Scene("Saddle x² + 3y² − 4xy", sliders, program, ((level_curves,), (_parts(),)), says)
 
@@ -593,7 +595,7 @@ def _parts() -> Panel:
             Points("k_last", "across", SLOW, 4.5),
         ),
         "The distance from the saddle after each step of descent, on a logarithmic axis, split in "
-        "two: the part along (0.851, 0.526) grows slowly, the part across it falls fast.",
+        "two: the part along “down”, (0.851, 0.526), grows slowly, the part along “up” falls fast.",
         3.0,
     )
 
@@ -602,8 +604,8 @@ def _draw_parts(ax):
     ax.set(yscale="log", xlim=(-1, 80), ylim=(1e-6, 1e3), xlabel="step of descent")
     ax.set_yticks([1e-6, 1e-3, 1, 1e3], ["10⁻⁶", "10⁻³", "1", "1000"])
     ax.minorticks_off()
-    ax.text(12, 6e-6, "across (purple): falls", fontsize=9.5)
-    ax.text(12, 6e-3, "along (orange): grows", fontsize=9.5)
+    ax.text(12, 6e-6, "along “up” (purple): falls", fontsize=9.5)
+    ax.text(12, 6e-3, "along “down” (orange): grows", fontsize=9.5)
     ax.set_title("The two parts of the distance")
 
 
@@ -628,6 +630,10 @@ def _downhill(x, slope, rate):
 
 def _above(floor, value):
     return where(value < floor, floor, value)
+
+
+def _rounded(value):
+    return where(abs(value) < 1e-12, 0, value)
 
 
 def _squared(vector):

@@ -22,7 +22,13 @@ function threeDigits(value) {
 }
 
 export function fill(template, quantities) {
-  return template.replace(/\{(\w+)(?::([^}]*))?\}/g, (_, name, form) => number(quantities[name], form));
+  return template.replace(/\{(\w+)(?::([^}]*))?\}/g, (_, name, form) => field(quantities[name], form || "g"));
+}
+
+function field(value, form) {
+  if (form === "g" || !/^[a-z]+$/.test(form)) return number(value, form);
+  const count = number(value, ".0f");
+  return count === "1" ? `${count} ${form}` : `${count} ${form}s`;
 }
 
 function sentence(scene, quantities) {

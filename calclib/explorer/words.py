@@ -55,7 +55,8 @@ def fill(template: str, quantities: dict) -> str:
     Parameters
     ----------
     template : str
-        Text with fields like ``{slope:.2f}``; a field without a form means ``g``.
+        Text with fields like ``{slope:.2f}``; a field without a form means ``g``. A word as form
+        counts: ``{n:step}`` is "1 step" or "6 steps".
     quantities : dict
         Numbers by name.
 
@@ -71,10 +72,17 @@ def fill(template: str, quantities: dict) -> str:
 
     Examples
     --------
-    >>> fill("The slope is {slope:.1f}.", {"slope": 3.0})
-    'The slope is 3.0.'
+    >>> fill("The slope is {slope:.1f} after {n:step}.", {"slope": 3.0, "n": 1})
+    'The slope is 3.0 after 1 step.'
     """
-    return FIELD.sub(lambda field: number(quantities[field[1]], field[2] or "g"), template)
+    return FIELD.sub(lambda field: _field(quantities[field[1]], field[2] or "g"), template)
+
+
+def _field(value: float, form: str) -> str:
+    if form == "g" or not form.isalpha():
+        return number(value, form)
+    count = number(value, ".0f")
+    return f"{count} {form}" if count == "1" else f"{count} {form}s"
 
 
 def _fixed(value: float, decimals: int) -> str:

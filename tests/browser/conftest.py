@@ -25,8 +25,10 @@ def read(browser):
     """Open a page of the site; what it asks for from outside and what goes wrong is recorded."""
     contexts = []
 
-    def opened(name, theme="light", width=1280):
-        context = browser.new_context(offline=True, viewport={"width": width, "height": 900})
+    def opened(name, theme="light", width=1280, touch=False):
+        context = browser.new_context(
+            offline=True, viewport={"width": width, "height": 900}, has_touch=touch
+        )
         context.add_init_script(
             f"localStorage.setItem('mode', '{theme}'); localStorage.setItem('theme', '{theme}')"
         )

@@ -202,6 +202,7 @@ RULES = {
     "powers": lambda x, y: (x**2, x**3, x**-2, (x + y) ** 2 / y**2, -(x**2), (x**2 * y) ** 2),
     "roots": lambda x, y: (tracing.sqrt(y), (x**2 + 1) ** 0.5, y**1.5),
     "nested": lambda x, y: (x / (y * (x**2 + 1)), x - (y - (x - y)), (x * y) ** 3 / (x**2 + y)),
+    "quotients": lambda x, y: (x / 3, -2 * y / 7, (x + y) / 5 - x / 49, (x / 3) ** 2),
     "functions": lambda x, y: (tracing.sin(x), tracing.cos(x * y), abs(x)),
     "choices": lambda x, y: (tracing.where(x > 0, x, 0), tracing.where((x > -1) & (x < 1), y, x)),
     "numbers": lambda x, y: (x * 0.1 + 0.2, x / 3, 1e-17 + y, x * 12345678.9),

@@ -75,6 +75,23 @@ def test_every_slider_moves_marks_and_sentence_by_pointer(read, name, width):
             scene.locator(".explorer-reset").click()
 
 
+@pytest.mark.parametrize("name", EXPLORERS)
+def test_every_slider_moves_marks_and_sentence_by_touch(read, name):
+    page = read(name, width=375, touch=True)
+    for scene in scenes(page):
+        for slider in scene.locator("input[type=range]").all():
+            slider.scroll_into_view_if_needed()
+            shown = []
+            for part in (0.15, 0.8):
+                box = slider.bounding_box()
+                page.touchscreen.tap(box["x"] + part * box["width"], box["y"] + box["height"] / 2)
+                shown.append(seen(scene))
+            (marks, sentence), (other_marks, other_sentence) = shown
+            assert marks != other_marks, slider.get_attribute("id")
+            assert sentence != other_sentence, slider.get_attribute("id")
+            scene.locator(".explorer-reset").tap()
+
+
 def values(scene):
     return scene.locator("input[type=range]").evaluate_all("all => all.map((each) => each.value)")
 
