@@ -7,6 +7,9 @@ g       the gradient at x, of the shape of x
 step    what is added to the point: x + step is the next one
 state   what the rule remembers from step to step, a named tuple; never changed in place
 rate    the learning rate of this step: a number, or one for each of the k columns
+k       the number of steps taken before this one
+m, v    running means of g and of g squared, entry by entry, of the shape of x
+eps     a small number that keeps a division from being one by zero; it stands outside the root
 
 An optimizer is a pair of functions, with no other memory than the state they hand on:
 
@@ -15,7 +18,8 @@ An optimizer is a pair of functions, with no other memory than the state they ha
     x = x + step
 
 The arithmetic asks for nothing but +, -, *, / and **, so floats, arrays and SymPy symbols all go
-through the same lines.
+through the same lines. Every update refuses a gradient that is not finite or not of the shape of x
+with a ValueError; the state that the caller holds is still good then.
 """
 
 from collections.abc import Callable
@@ -102,8 +106,8 @@ def sgd(learning_rate, *, momentum=0.0, nesterov=False):
     ------
     ValueError
         If a rate is zero, negative or not finite, or `momentum` is outside [0, 1). From ``update``:
-        if a schedule gives a rate that is negative or not finite, or there are several rates and
-        no columns.
+        if `g` is not finite or not of the shape of x, a schedule gives a rate that is negative or
+        not finite, or there are several rates and no columns.
     TypeError
         If `nesterov` is neither True nor False.
 
@@ -150,10 +154,10 @@ def sgd(learning_rate, *, momentum=0.0, nesterov=False):
     momentum = _validate.fraction(momentum, "momentum")
 
     def init(x):
-        return SGDState(k=0, v=0 * x)
+        return SGDState(k=0, v=_zeros(x))
 
     def update(g, state, x):
-        rate = rate_at(state.k)
+        g, rate = _gradient(g, x), rate_at(state.k)
         _refuse_without_columns(g, learning_rate=rate, momentum=momentum)
         v = momentum * state.v + g
         step = -rate * (g + momentum * v) if nesterov else -rate * v
@@ -161,6 +165,469 @@ def sgd(learning_rate, *, momentum=0.0, nesterov=False):
 
     name = _name("sgd", learning_rate, momentum=(momentum, 0.0), nesterov=(nesterov, False))
     return Optimizer(name, init, update)
+
+
+class AdagradState(NamedTuple):
+    """What `adagrad` remembers.
+
+    Parameters
+    ----------
+    k : int
+        The number of steps taken.
+    s : float or ndarray, shape of x
+        The sum of the squares of all gradients so far, entry by entry.
+
+    Examples
+    --------
+    >>> adagrad(0.1).init(5.0)
+    AdagradState(k=0, s=0.0)
+    """
+
+    k: Any
+    s: Any
+
+
+def adagrad(learning_rate=1e-2, *, eps=1e-10):
+    """Divide each slope by the root of its sum of squares: step = -rate g / (s^0.5 + eps).
+
+    The sum takes in the gradient of this step first: s = s + g^2.
+
+    Parameters
+    ----------
+    learning_rate : float, ndarray of shape (k,), callable or SymPy symbol, default 1e-2
+        The rate, positive, in units of x: the length of the first step in each coordinate. One
+        number, one for each of k columns, a schedule or a symbol, as in `sgd`.
+    eps : float or SymPy symbol, default 1e-10
+        What is added to the root, positive, in units of the gradient.
+
+    Returns
+    -------
+    Optimizer
+        Its state is an `AdagradState`.
+
+    Raises
+    ------
+    ValueError
+        If a rate or `eps` is zero, negative or not finite. From ``update``: as in `sgd`, and if the
+        square of a gradient overflows.
+
+    Notes
+    -----
+    The sum only grows, so the steps shrink: for slopes of one size as 1 / (k + 1)^0.5. A coordinate
+    whose slope is seldom other than zero keeps long steps.
+
+    The rule is the paper's with a diagonal matrix, where eps is called delta, and also PyTorch's
+    ``Adagrad``, whose defaults these are. The paper gives no default for the rate. Optax puts eps
+    inside the root and starts the sum at 0.1.
+
+    References
+    ----------
+    J. Duchi, E. Hazan, Y. Singer, "Adaptive subgradient methods for online learning and stochastic
+    optimization", Journal of Machine Learning Research 12 (2011), 2121-2159.
+    https://jmlr.org/papers/v12/duchi11a.html
+
+    Examples
+    --------
+    The first step has the length of the rate; the slopes 1, 1, 1 then give 1 / 2^0.5 and 1 / 3^0.5.
+
+    >>> optimizer = adagrad(1.0)
+    >>> x, state = 0.0, optimizer.init(0.0)
+    >>> for _ in range(3):
+    ...     step, state = optimizer.update(1.0, state, x)
+    ...     print(round(step, 4))
+    -1.0
+    -0.7071
+    -0.5774
+    """
+    rate_at = _rate_at(learning_rate)
+    eps = _validate.positive(eps, "eps")
+
+    def init(x):
+        return AdagradState(k=0, s=_zeros(x))
+
+    def update(g, state, x):
+        g, rate = _gradient(g, x, squared=True), rate_at(state.k)
+        _refuse_without_columns(g, learning_rate=rate, eps=eps)
+        s = state.s + g**2
+        step = -rate * g / (s**0.5 + eps)
+        return step, AdagradState(state.k + 1, s)
+
+    return Optimizer(_name("adagrad", learning_rate, eps=(eps, 1e-10)), init, update)
+
+
+class RMSpropState(NamedTuple):
+    """What `rmsprop` remembers.
+
+    Parameters
+    ----------
+    k : int
+        The number of steps taken.
+    v : float or ndarray, shape of x
+        The running mean of the squared gradients, entry by entry.
+
+    Examples
+    --------
+    >>> rmsprop(0.1).init(5.0)
+    RMSpropState(k=0, v=0.0)
+    """
+
+    k: Any
+    v: Any
+
+
+def rmsprop(learning_rate=1e-2, *, decay=0.9, eps=1e-8):
+    """Divide each slope by its root mean square: step = -rate g / (v^0.5 + eps).
+
+    The mean is a running one: v = decay v + (1 - decay) g^2.
+
+    Parameters
+    ----------
+    learning_rate : float, ndarray of shape (k,), callable or SymPy symbol, default 1e-2
+        The rate, positive, in units of x: one number, one for each of k columns, a schedule or a
+        symbol, as in `sgd`.
+    decay : float, ndarray of shape (k,) or SymPy symbol, default 0.9
+        The part of the mean that is kept, dimensionless, in [0, 1). It looks back over about
+        1 / (1 - decay) steps.
+    eps : float or SymPy symbol, default 1e-8
+        What is added to the root, positive, in units of the gradient.
+
+    Returns
+    -------
+    Optimizer
+        Its state is an `RMSpropState`.
+
+    Raises
+    ------
+    ValueError
+        If a rate or `eps` is zero, negative or not finite, or `decay` is outside [0, 1). From
+        ``update``: as in `sgd`, and if the square of a gradient overflows.
+
+    Notes
+    -----
+    The mean starts at 0 and is not corrected, so the first step is 1 / (1 - decay)^0.5 times the
+    rate: 3.16 times for 0.9. At the end the steps do not shrink with the gradient.
+
+    The decay is the lecture's, which has no eps and gives no rate; both are PyTorch's. PyTorch's
+    ``RMSprop`` calls the decay alpha and has 0.99 as its default.
+
+    References
+    ----------
+    T. Tieleman, G. Hinton, "Lecture 6.5: rmsprop, divide the gradient by a running average of its
+    recent magnitude", Neural Networks for Machine Learning, Coursera 2012.
+    https://www.cs.toronto.edu/~tijmen/csc321/slides/lecture_slides_lec6.pdf
+
+    Examples
+    --------
+    >>> optimizer = rmsprop(0.1)
+    >>> step, state = optimizer.update(10.0, optimizer.init(5.0), 5.0)
+    >>> print(round(step, 4), round(state.v, 4))
+    -0.3162 10.0
+    """
+    rate_at = _rate_at(learning_rate)
+    decay = _validate.fraction(decay, "decay")
+    eps = _validate.positive(eps, "eps")
+
+    def init(x):
+        return RMSpropState(k=0, v=_zeros(x))
+
+    def update(g, state, x):
+        g, rate = _gradient(g, x, squared=True), rate_at(state.k)
+        _refuse_without_columns(g, learning_rate=rate, decay=decay, eps=eps)
+        v = decay * state.v + (1 - decay) * g**2
+        step = -rate * g / (v**0.5 + eps)
+        return step, RMSpropState(state.k + 1, v)
+
+    name = _name("rmsprop", learning_rate, decay=(decay, 0.9), eps=(eps, 1e-8))
+    return Optimizer(name, init, update)
+
+
+class AdamState(NamedTuple):
+    """What `adam` and `adamw` remember.
+
+    Parameters
+    ----------
+    k : int
+        The number of steps taken.
+    m : float or ndarray, shape of x
+        The running mean of the gradients.
+    v : float or ndarray, shape of x
+        The running mean of the squared gradients, entry by entry.
+
+    Examples
+    --------
+    >>> adam(0.1).init(5.0)
+    AdamState(k=0, m=0.0, v=0.0)
+    """
+
+    k: Any
+    m: Any
+    v: Any
+
+
+def adam(learning_rate=1e-3, *, beta1=0.9, beta2=0.999, eps=1e-8):
+    """Divide the mean slope by the root mean square: step = -rate m_hat / (v_hat^0.5 + eps).
+
+    The means are running ones, m = beta1 m + (1 - beta1) g and v = beta2 v + (1 - beta2) g^2. Both
+    start at 0, which makes them too small; m_hat = m / (1 - beta1^k) and v_hat = v / (1 - beta2^k),
+    with k = 1 in the first step, correct for that.
+
+    Parameters
+    ----------
+    learning_rate : float, ndarray of shape (k,), callable or SymPy symbol, default 1e-3
+        The rate, positive, in units of x: the length of the first step in each coordinate. One
+        number, one for each of k columns, a schedule (of the step number from 0) or a symbol.
+    beta1 : float, ndarray of shape (k,) or SymPy symbol, default 0.9
+        The part of the mean of gradients that is kept, dimensionless, in [0, 1).
+    beta2 : float, ndarray of shape (k,) or SymPy symbol, default 0.999
+        The part of the mean of squares that is kept, dimensionless, in [0, 1).
+    eps : float or SymPy symbol, default 1e-8
+        What is added to the root, positive, in units of the gradient.
+
+    Returns
+    -------
+    Optimizer
+        Its state is an `AdamState`.
+
+    Raises
+    ------
+    ValueError
+        If a rate or `eps` is zero, negative or not finite, or a beta is outside [0, 1). From
+        ``update``: as in `sgd`, and if the square of a gradient overflows.
+
+    Notes
+    -----
+    Gradients of any constant size give the same steps, as long as they are far above eps: a step
+    tells nothing of how steep the function is. Without the correction the first step would be
+    (1 - beta1) / (1 - beta2)^0.5 times the rate, 3.16 times with the default values.
+
+    Rule and defaults are the paper's (algorithm 1) and PyTorch's ``Adam``. The ``weight_decay`` of
+    that class is a penalty added to the gradient, not the decay of `adamw`.
+
+    References
+    ----------
+    D. P. Kingma, J. Ba, "Adam: a method for stochastic optimization", ICLR 2015.
+    https://doi.org/10.48550/arXiv.1412.6980
+
+    Examples
+    --------
+    Slopes of 1000 and of 0.001 give first steps of the same length.
+
+    >>> optimizer = adam(0.1)
+    >>> for slope in (1000.0, 0.001):
+    ...     step, _ = optimizer.update(slope, optimizer.init(5.0), 5.0)
+    ...     print(round(step, 4))
+    -0.1
+    -0.1
+    """
+    rate_at, direction = _rate_at(learning_rate), _adam_direction(beta1, beta2, eps)
+
+    def update(g, state, x):
+        g, rate = _gradient(g, x, squared=True), rate_at(state.k)
+        _refuse_without_columns(g, learning_rate=rate)
+        scaled, state = direction(g, state)
+        return -rate * scaled, state
+
+    return Optimizer(_adam_name("adam", learning_rate, beta1, beta2, eps), _adam_init, update)
+
+
+def adamw(learning_rate=1e-3, *, beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=1e-2):
+    """Take Adam's step and shrink the point beside it: x = (1 - rate weight_decay) x + Adam's step.
+
+    Parameters
+    ----------
+    learning_rate, beta1, beta2, eps
+        As in `adam`.
+    weight_decay : float, ndarray of shape (k,) or SymPy symbol, default 1e-2
+        How fast the point shrinks, 0 or above, in units of 1 over the rate.
+
+    Returns
+    -------
+    Optimizer
+        Its state is an `AdamState`.
+
+    Raises
+    ------
+    ValueError
+        As in `adam`, and if `weight_decay` is negative or not finite.
+
+    Notes
+    -----
+    The decay is decoupled: it does not pass through the means, so no v_hat divides it. A penalty
+    weight_decay |x|^2 / 2 in the loss adds weight_decay x to the gradient instead, and Adam divides
+    that by the root mean square: where gradients are large or noisy it hardly acts.
+
+    As in PyTorch's ``AdamW`` the rate multiplies the decay, so a schedule of the rate acts on both;
+    the default is PyTorch's too. The paper (algorithm 2) multiplies both by a schedule that starts
+    at 1, but only Adam's part by the base rate: its decay is rate * weight_decay here.
+
+    References
+    ----------
+    I. Loshchilov, F. Hutter, "Decoupled weight decay regularization", ICLR 2019.
+    https://doi.org/10.48550/arXiv.1711.05101
+
+    Examples
+    --------
+    Where the gradient is zero only the decay is left: 5 (1 - 0.1 * 0.5) = 4.75.
+
+    >>> optimizer = adamw(0.1, weight_decay=0.5)
+    >>> step, _ = optimizer.update(0.0, optimizer.init(5.0), 5.0)
+    >>> print(round(5.0 + step, 4))
+    4.75
+    """
+    rate_at, direction = _rate_at(learning_rate), _adam_direction(beta1, beta2, eps)
+    weight_decay = _validate.at_least_zero(weight_decay, "weight_decay")
+
+    def update(g, state, x):
+        g, rate = _gradient(g, x, squared=True), rate_at(state.k)
+        _refuse_without_columns(g, learning_rate=rate, weight_decay=weight_decay)
+        scaled, state = direction(g, state)
+        return -rate * (scaled + weight_decay * x), state
+
+    name = _adam_name("adamw", learning_rate, beta1, beta2, eps, weight_decay=(weight_decay, 1e-2))
+    return Optimizer(name, _adam_init, update)
+
+
+def _adam_init(x):
+    return AdamState(k=0, m=_zeros(x), v=_zeros(x))
+
+
+def _adam_direction(beta1, beta2, eps):
+    """Give the function from g and a state to m_hat / (v_hat^0.5 + eps) and the next state."""
+    beta1, beta2 = _validate.fraction(beta1, "beta1"), _validate.fraction(beta2, "beta2")
+    eps = _validate.positive(eps, "eps")
+
+    def direction(g, state):
+        _refuse_without_columns(g, beta1=beta1, beta2=beta2, eps=eps)
+        k = state.k + 1
+        m = beta1 * state.m + (1 - beta1) * g
+        v = beta2 * state.v + (1 - beta2) * g**2
+        m_hat = m / (1 - beta1**k)
+        v_hat = v / (1 - beta2**k)
+        return m_hat / (v_hat**0.5 + eps), AdamState(k, m, v)
+
+    return direction
+
+
+def _adam_name(rule, learning_rate, beta1, beta2, eps, **options):
+    defaults = {"beta1": (beta1, 0.9), "beta2": (beta2, 0.999), "eps": (eps, 1e-8)}
+    return _name(rule, learning_rate, **defaults, **options)
+
+
+def clip_by_norm(optimizer, max_norm):
+    """Shorten long gradients, then hand them on: g = g / max(1, |g| / max_norm).
+
+    Parameters
+    ----------
+    optimizer : Optimizer
+        The rule that gets the gradient, as `sgd` or `adam` makes it.
+    max_norm : float, ndarray of shape (k,) or SymPy symbol
+        The largest length of a gradient that stays as it is, positive, in units of the gradient.
+
+    Returns
+    -------
+    Optimizer
+        Its state is that of `optimizer`.
+
+    Raises
+    ------
+    ValueError
+        If `max_norm` is zero, negative or not finite. From ``update``: as `optimizer`.
+    TypeError
+        If `optimizer` is no Optimizer.
+
+    Notes
+    -----
+    |g| is the Euclidean length of all of the gradient, for points as columns of each column. The
+    direction stays, which it does not when each entry is clipped.
+
+    For symbols the larger of 1 and r = |g| / max_norm is written (1 + r + |1 - r|) / 2.
+
+    PyTorch's ``clip_grad_norm_`` divides by |g| + 1e-6 instead of |g|, so it leaves a gradient a
+    little shorter than max_norm.
+
+    References
+    ----------
+    R. Pascanu, T. Mikolov, Y. Bengio, "On the difficulty of training recurrent neural networks",
+    ICML 2013, PMLR 28, 1310-1318. https://proceedings.mlr.press/v28/pascanu13.html
+
+    Examples
+    --------
+    The gradient (30, 40) has length 50; at most 5 of it is used.
+
+    >>> optimizer = clip_by_norm(sgd(0.1), 5.0)
+    >>> optimizer
+    clip_by_norm(sgd(0.1), 5.0)
+    >>> x = np.array([0.0, 0.0])
+    >>> step, _ = optimizer.update(np.array([30.0, 40.0]), optimizer.init(x), x)
+    >>> step.round(4)
+    array([-0.3, -0.4])
+    """
+    if not isinstance(optimizer, Optimizer):
+        raise TypeError(
+            f"optimizer must be an Optimizer, as sgd(0.1) makes it, got {optimizer!r}; "
+            "write clip_by_norm(sgd(0.1), 1.0)"
+        )
+    max_norm = _validate.positive(max_norm, "max_norm")
+
+    def update(g, state, x):
+        g = _gradient(g, x)
+        _refuse_without_columns(g, max_norm=max_norm)
+        excess = _length(g) / max_norm
+        return optimizer.update(g / _at_least_1(excess), state, x)
+
+    return Optimizer(f"clip_by_norm({optimizer}, {_text(max_norm)})", optimizer.init, update)
+
+
+def _length(g):
+    """Give the Euclidean length of g, or of each column, without overflow on the way."""
+    if np.ndim(g) == 0:
+        return abs(g)
+    if g.dtype == object:
+        return (g**2).sum(axis=0) ** 0.5
+    largest = abs(g).max(axis=0)
+    largest = np.where(largest > 0, largest, 1.0)
+    return largest * ((g / largest) ** 2).sum(axis=0) ** 0.5
+
+
+def _at_least_1(r):
+    """Give the larger of 1 and r."""
+    return (1 + r + abs(1 - r)) / 2 if _validate.is_symbolic(r) else np.maximum(1.0, r)
+
+
+def _zeros(x):
+    """Give zeros of the shape of x, if x is finite: 0 times a NaN would stay in the state."""
+    if np.asarray(x).dtype.kind == "f" and not np.isfinite(x).all():
+        raise ValueError(f"x must be finite, got {_validate.show(x)}; start from another point")
+    return 0 * x
+
+
+def _gradient(g, x, *, squared=False):
+    """Give g, integers as floats; refuse another shape than that of x, and what is not finite."""
+    if np.shape(g) != np.shape(x):
+        raise ValueError(
+            f"g must have the shape of x, {np.shape(x)}, got {np.shape(g)}; "
+            "give one slope for each coordinate"
+        )
+    array = np.asarray(g)
+    if array.dtype.kind in "iub":
+        g = array = array.astype(float)[()]  # the squares of integers would wrap around
+    if array.dtype.kind != "f":
+        return g
+    with np.errstate(all="ignore"):
+        if np.isfinite(np.vdot(array, array)):  # then every entry and its square are
+            return g
+        bad = ~np.isfinite(array)
+        if bad.any():
+            raise ValueError(
+                f"g must be finite, got {array[bad][0]}; "
+                "the state is unchanged: leave this step out, or take a smaller rate"
+            )
+        if squared and not np.isfinite(array**2).all():
+            raise ValueError(
+                f"the square of g must be finite, got g as large as {abs(array).max()}; "
+                "the state is unchanged: shorten g with clip_by_norm"
+            )
+    return g
 
 
 def _rate_at(learning_rate):
@@ -204,7 +671,7 @@ def _name(rule, learning_rate, **options):
     """Write the call that makes an optimizer; `options` maps a name to (value, default)."""
     given = [_text(learning_rate)]
     for name, (value, default) in options.items():
-        if np.ndim(value) or value != default:
+        if np.ndim(value) or _validate.is_symbolic(value) or value != default:
             given.append(f"{name}={_text(value)}")
     return f"{rule}({', '.join(given)})"
 

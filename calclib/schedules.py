@@ -10,6 +10,9 @@ Every function here makes a schedule. A schedule is called with k and gives a fl
 and an array, shape of k, for an array. Pass it as the learning rate of an optimizer:
 
     sgd(cosine(0.1, steps=1000))
+
+Called with a SymPy symbol for k, `constant`, `linear`, `step_decay`, `exponential` and a `warmup`
+of these give the formula of the rate. The two with a cosine take numbers only.
 """
 
 import numpy as np
@@ -90,7 +93,7 @@ def linear(rate, *, steps, end=0.0):
     rate, end, steps = _rate_end_steps(rate, end, steps)
 
     def at(k):
-        done = np.minimum(k / steps, 1.0)
+        done = _smaller(k / steps, 1.0)
         return (1 - done) * rate + done * end
 
     return _schedule("linear", at)
@@ -131,7 +134,7 @@ def step_decay(rate, *, steps, factor=0.1):
     """
     rate, _, steps = _rate_end_steps(rate, 0.0, steps)
     factor = _factor(factor)
-    return _schedule("step_decay", lambda k: rate * factor ** np.floor(k / steps))
+    return _schedule("step_decay", lambda k: rate * factor ** (k // steps))
 
 
 def exponential(rate, *, factor):
@@ -313,14 +316,17 @@ def warmup(schedule, *, steps):
     """
     steps = _validate.positive_int(steps, "steps")
     after = schedule if callable(schedule) else constant(schedule)
-    first = after(0)
 
     def at(k):
-        return np.where(
-            np.less(k, steps), first * (k + 1) / (steps + 1), after(np.maximum(k - steps, 0))
-        )
+        begun = _smaller((k + 1) / (steps + 1), 1.0)
+        return begun * after(k - _smaller(k, steps))  # the first rate of `after` until k = steps
 
     return _schedule("warmup", at)
+
+
+def _smaller(a, b):
+    """Give the smaller of two numbers; of two symbols its formula, (a + b - |a - b|) / 2."""
+    return (a + b - abs(a - b)) / 2 if _validate.is_symbolic(a) else np.minimum(a, b)
 
 
 def _half_wave(start, end, done):
@@ -348,6 +354,8 @@ def _schedule(name, at):
     """Give `at` the name of its maker, and make it give a float for a number."""
 
     def schedule(k):
+        if _validate.is_symbolic(k):
+            return at(k)
         k = np.asarray(k)
         if k.dtype.kind not in "iuf" or np.any(k < 0):
             raise ValueError(f"the step number must be 0 or above, got {k}; steps count from 0")

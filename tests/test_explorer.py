@@ -22,11 +22,14 @@ from calclib.explorer import (
     Slider,
     backdrop,
     chapter_05,
+    chapter_07,
+    chapter_08,
+    chapter_09,
     page,
     switch,
 )
 from calclib.explorer.words import fill, number
-from calclib.optimizers import sgd
+from calclib.optimizers import adagrad, adam, rmsprop, sgd
 from calclib.problems import bowl, plateau, two_wells, valley
 from calclib.tracing import Let, Program
 
@@ -781,6 +784,163 @@ def test_the_run_is_compared_with_the_mean_as_the_sentence_says():
             assert ("close to the points" in said) == (q["loss"] < 0.05 * 0.0924889)
 
 
+def depth_positions():
+    scene = scene_of("depth-map")
+    for values in itertools.product(*(slider.values() for slider in scene.sliders)):
+        q = scene.quantities(
+            **dict(zip(("activation", "residual", "depth", "gain"), values, strict=True))
+        )
+        yield q, scene.sentence(q)
+
+
+@pytest.mark.parametrize("residual", [0, 1])
+@pytest.mark.parametrize(("k", "f"), list(enumerate(("tanh", "relu", "sigmoid"))))
+def test_the_depth_map_is_a_median_of_products_of_jacobians(k, f, residual):
+    rng = np.random.default_rng(chapter_08.SEED)
+    h0, g0 = rng.normal(size=(9, 1, 64)), rng.normal(size=(9, 1, 64))
+    W = rng.normal(size=(50, 9, 64, 64)) / 8
+    gain = scene_of("depth-map").sliders[3].values()[10]
+    lengths = []
+    for network in range(9):
+        h, g, pulls = h0[network, 0], g0[network, 0], []
+        for layer in range(20):
+
+            def step(h, W=gain * W[layer, network]):
+                return getattr(autodiff, f)(h @ W) + residual * h
+
+            h, pull = autodiff.vjp(step, h)
+            pulls.append(pull)
+        norms = [np.linalg.norm(g)]
+        for pull in reversed(pulls):
+            g = pull(g)
+            norms.append(np.linalg.norm(g))
+        lengths.append(np.array(norms[::-1]) / norms[0])
+    q = scene_of("depth-map").quantities(activation=k, residual=residual, depth=20.0, gain=gain)
+    np.testing.assert_allclose(q["curve"], np.median(lengths, axis=0)[::2], rtol=6e-3)
+    assert q["ratio"] == q["curve"][0]
+    assert q["ratios"][10] == q["ratio"]
+    assert [q[f"layer{part}"] for part in range(11)] == list(range(0, 21, 2))
+
+
+def test_the_depth_map_knows_the_threshold_of_each_activation():
+    thresholds = {0: [], 1: [], 2: []}
+    for q, _ in depth_positions():
+        assert not (q["residual"] and q["crossing"])
+        if not q["residual"] and q["gain"] == 0.5:
+            thresholds[q["activation"]].append(q["threshold"] if q["crossing"] else None)
+    tanh, relu, sigmoid = thresholds.values()
+    assert relu == pytest.approx([2**0.5] * 5)
+    assert tanh == sorted(tanh, reverse=True)
+    assert 1 < tanh[-1] < tanh[0] < 1.5
+    assert sigmoid == [None] * 5
+
+
+def test_the_depth_map_predicts_the_median_within_a_factor_for_each_layer():
+    for q, _ in depth_positions():
+        if not q["residual"]:
+            assert abs(np.log(q["ratio"] / q["expected"])) < 0.06 * q["depth"]
+
+
+def test_the_depth_map_says_what_depth_does_to_the_gradient():
+    for q, said in depth_positions():
+        word = "Vanishing" if q["ratio"] < 0.01 else "Exploding" if q["ratio"] > 100 else "Steady"
+        assert said.startswith(word)
+        assert ("was predicted" in said) == (not q["residual"])
+        assert ("shortcuts" in said) == bool(q["residual"])
+        assert ("sigmoid is at most 1/4" in said) == (q["activation"] == 2 and not q["residual"])
+        if "sigmoid is at most" in said:
+            assert q["ratio"] < (q["gain"] / 4) ** q["depth"] * 4
+
+
+RACE = {
+    0: sgd,
+    1: lambda rate, momentum: sgd(rate, momentum=momentum, nesterov=True),
+    2: lambda rate, momentum: adagrad(rate),
+    3: lambda rate, momentum: rmsprop(rate),
+    4: lambda rate, momentum: adam(rate, beta1=momentum),
+}
+
+
+@pytest.mark.parametrize("mode", RACE)
+@pytest.mark.parametrize("k", range(5))
+def test_the_race_takes_the_steps_of_the_optimizers(k, mode):
+    """Where nothing is chaotic: at the tuned rate, from the start shown at first."""
+    problem = chapter_07.SURFACES[k].problem
+    scene = scene_of("race", k)
+    rate = 10 ** chapter_07.SURFACES[k].decades[mode + 1]
+    q = scene.quantities(mode=mode, rate=rate, beta=0.85)
+    assert q["tuned"] == pytest.approx(rate)
+    yours, plain = RACE[mode](rate, momentum=0.85), sgd(q["plain_rate"])
+    for rule, names in ((yours, ("x", "y")), (plain, ("plain_x", "plain_y"))):
+        path = np.transpose([q[name] for name in names])
+        run = descent.minimize(problem.fun, path[0], rule, grad=problem.grad, max_steps=60, tol=0.0)
+        k = min(len(path), len(run.path))
+        np.testing.assert_allclose(path[:k], run.path[:k], rtol=1e-6, atol=1e-9)
+    heights = problem.fun(np.array([q["x"], q["y"]]))
+    np.testing.assert_allclose(q["above"], np.maximum(heights, 1e-12), rtol=1e-6, atol=1e-12)
+
+
+@pytest.mark.parametrize("k", range(5))
+def test_every_runner_of_the_race_is_tuned_by_the_same_sweep(k):
+    surface = chapter_07.SURFACES[k]
+    low, high, step = chapter_07.RATES
+    decades = np.arange(round((high - low) / step) + 1) * step + low
+    sides = [0.9 * np.linspace(*side, 5) for side in surface.problem.domain]
+    starts = np.repeat([axis.ravel() for axis in np.meshgrid(*sides)], len(decades), axis=1)
+    plain = lambda rate, momentum: sgd(rate)  # noqa: E731
+    for make, tuned in zip((plain, *RACE.values()), surface.decades, strict=True):
+        runs = descent.minimize_many(
+            surface.problem.fun,
+            starts,
+            lambda rates, make=make: make(rates, momentum=0.9),
+            learning_rates=np.tile(10**decades, 25),
+            grad=surface.problem.grad,
+            max_steps=chapter_07.BUDGET,
+            tol=0,
+        )
+        ends = np.where(runs.status == "diverged", np.inf, runs.fun).reshape(25, -1)
+        medians = np.median(ends, axis=0)
+        chosen = np.abs(decades - tuned).argmin()
+        assert medians[chosen] <= max(1.01 * medians.min(), 1e-25)
+        assert 0 < chosen < len(decades) - 1
+
+
+def test_plain_descent_arrives_from_every_start_where_nobody_is_said_to_be_ahead():
+    (surface,) = (each for each in chapter_07.SURFACES if each.plain_arrives)
+    starts = np.meshgrid(*(slider.values() for slider in scene_of("race", 4).sliders[:2]))
+    runs = descent.minimize_many(
+        surface.problem.fun,
+        [axis.ravel() for axis in starts],
+        sgd(10 ** surface.decades[0]),
+        grad=surface.problem.grad,
+        max_steps=chapter_07.BUDGET,
+        tol=1e-7,
+    )
+    assert runs.fun.max() < chapter_07.FLOOR
+
+
+def test_a_race_with_momentum_0_at_the_rate_of_plain_descent_is_level():
+    for k in range(5):
+        scene = scene_of("race", k)
+        q = scene.quantities(mode=0, beta=0.0)
+        assert q["x"] == pytest.approx(q["plain_x"])
+        assert "level" in scene.sentence(q)
+
+
+@pytest.mark.parametrize("k", range(5))
+def test_the_race_says_who_is_ahead_from_the_numbers(k):
+    scene = scene_of("race", k)
+    for rate in scene.sliders[3].values():
+        q = scene.quantities(mode=4, rate=rate)
+        said = scene.sentence(q)
+        if q["above_last"] > 1e9:
+            assert said.startswith("Your optimizer diverges")
+        elif q["above_last"] < 0.9 * q["plain_above_last"]:
+            assert "yours is ahead" in said
+        elif q["plain_above_last"] < 0.9 * q["above_last"]:
+            assert "plain descent is ahead" in said
+
+
 def test_marks_and_backdrop_share_one_coordinate_system():
     def diagonal(ax):
         frame(ax)
@@ -842,3 +1002,84 @@ def test_the_zones_of_the_dial_end_at_one_and_two_over_the_curvature(k, problem)
     np.testing.assert_allclose(spans, list(itertools.pairwise(ends)), rtol=1e-9)
     assert ax.get_xlim() == pytest.approx((low, high))
     assert ax.get_xticks() == pytest.approx([low, 2 / steepest])
+
+
+def normals_of_the_noise_ball(count):
+    """Draw the explorer's normal numbers with whole numbers of Python."""
+    u, v = chapter_09.SEEDS
+    pairs = []
+    for _ in range(count):
+        u, v = 16807 * u % (2**31 - 1), 16807 * v % (2**31 - 1)
+        radius, angle = np.sqrt(-2 * np.log(u / (2**31 - 1))), 2 * np.pi * v / (2**31 - 1)
+        pairs.append((radius * np.cos(angle), radius * np.sin(angle)))
+    return np.array(pairs)
+
+
+def test_the_generator_of_the_noise_ball_passes_the_check_of_its_authors():
+    u = 1
+    for _ in range(10_000):
+        u = chapter_09._next(u)
+    assert u == 1_043_618_065
+
+
+def test_the_noise_of_the_noise_ball_is_normal_and_new_at_each_step():
+    z = normals_of_the_noise_ball(1000)
+    np.testing.assert_allclose(z.mean(axis=0), 0, atol=3 / np.sqrt(1000))
+    np.testing.assert_allclose(z.std(axis=0), 1, atol=3 / np.sqrt(2000))
+    np.testing.assert_allclose((z**4).mean(axis=0), 3, atol=3 * np.sqrt(96 / 1000))
+    for one, other in ((z[1:, 0], z[:-1, 0]), (z[1:, 1], z[:-1, 1]), (z[:, 0], z[:, 1])):
+        assert abs(np.corrcoef(one, other)[0, 1]) < 3 / np.sqrt(1000)
+
+
+@pytest.mark.parametrize(
+    ("batch", "rate", "curvature"), [(2.0, 0.2, 1.0), (64.0, 0.5, 3.0), (1.0, 0.01, 0.5)]
+)
+def test_the_noise_ball_is_descent_with_the_gradient_of_a_batch(batch, rate, curvature):
+    q = scene_of("noise-ball").quantities(batch=batch, rate=rate, curvature=curvature)
+    point = np.array([3.0, 2.0])
+    path = [point]
+    for noise in normals_of_the_noise_ball(1000):
+        point = point - rate * (curvature * point + 2 / np.sqrt(batch) * noise)
+        path.append(point)
+    path = np.array(path)
+    np.testing.assert_allclose(np.transpose([q["from_x"], q["from_y"]]), path[:201], atol=1e-11)
+    np.testing.assert_allclose(np.transpose([q["x"], q["y"]]), path[200:], atol=1e-11)
+    assert q["measured"] == pytest.approx(np.sqrt((path[201:] ** 2).mean()), rel=1e-9)
+    inside = (np.linalg.norm(path[201:], axis=1) < 2 * q["spread"]).sum()
+    assert q["inside_last"] == inside
+
+
+def test_the_predicted_noise_ball_stands_still_and_the_run_measures_it():
+    scene = scene_of("noise-ball")
+    seen = set()
+    for batch in scene.sliders[0].values(3):
+        for rate in scene.sliders[1].values(13):
+            for bend in (0.5, 1.0, 4.0):
+                q = scene.quantities(batch=batch, rate=rate, curvature=bend)
+                said = scene.sentence(q)
+                assert q["holds"] == (rate * bend < 2 - 1e-6)
+                assert q["holds"] == ("Theory gives" in said or "too slow" in said)
+                if not q["holds"]:
+                    continue
+                V = q["spread"] ** 2
+                assert pytest.approx(V) == (1 - rate * bend) ** 2 * V + rate**2 * 4 / batch
+                if not q["still"]:
+                    seen.add((batch, rate, bend))
+                    assert abs(q["measured"] / q["spread"] - 1) < 3 * q["off"] / 100
+                    assert abs(q["inside_last"] - 692) < 60
+    assert len(seen) > 40
+
+
+def test_the_typical_distance_begins_at_the_start_and_ends_at_the_ball():
+    q = scene_of("noise-ball").quantities(batch=4.0, rate=0.5, curvature=1.0)
+    assert q["typical"][0] == pytest.approx(np.hypot(3, 2))
+    assert q["typical"][-1] == pytest.approx(np.sqrt(2) * q["spread"])
+    at_one = np.interp(1.0, q["of_rate"], q["of_spread"])
+    assert at_one == pytest.approx(2 / np.sqrt(4) * np.sqrt(1 / (2 - 1)), rel=1e-2)
+
+
+def test_at_the_limit_the_noise_ball_is_a_random_walk():
+    scene = scene_of("noise-ball")
+    q = scene.quantities(batch=1.0, rate=0.5, curvature=4.0)
+    assert "the limit: " in scene.sentence(q)
+    assert not q["holds"]

@@ -576,3 +576,278 @@ def test_no_hint_of_chapter_06_holds_a_formula_of_the_solution(number):
     starter, _ = starter_and_solution(stored(chapter), number)
     hints = " ".join(re.findall(r'hint\w* ?= ?\(?\s*"([^"]*)"', starter.source))
     assert not re.search(r"[=/]|\d\.\d|\w \* \w", hints)
+
+
+# --- the numbers of chapter 09 --------------------------------------------------------------------
+
+
+@functools.cache
+def chapter_09():
+    """Give what the cells of chapter 09 print, and its prose as one line."""
+    (chapter,) = (path for path in CHAPTERS if path.stem == "09_expectations")
+    nb = stored(chapter)
+    prose = " ".join(cell.source for cell in nb.cells if cell.cell_type == "markdown")
+    return "".join(printed(cell) for cell in code_cells(nb)), " ".join(prose.split())
+
+
+def test_chapter_09_gains_one_digit_with_left_ends_where_middles_gain_two():
+    said, _ = chapter_09()
+    rows = re.findall(r"^ *(\d+)  0\.\d+ 0\.\d+  (-\S+) (-\S+)$", said, re.MULTILINE)
+    assert [row[0] for row in rows] == ["10", "100", "1000"]
+    for n, left, middle in (map(float, row) for row in rows):
+        assert left == pytest.approx(-1 / (2 * n) + 1 / (6 * n**2), rel=2e-3)
+        assert middle == pytest.approx(-1 / (12 * n**2), rel=2e-3)
+
+
+def test_chapter_09_measures_one_over_the_root_of_n():
+    said, _ = chapter_09()
+    rows = re.findall(r"^ *(10+)   (0\.\d{5})   (0\.\d{5})$", said, re.MULTILINE)
+    assert [row[0] for row in rows] == ["10", "100", "1000", "10000"]
+    for n, theory, measured in (map(float, row) for row in rows):
+        assert theory == pytest.approx(math.sqrt(4 / 45 / n), abs=6e-6)
+        assert measured == pytest.approx(theory, rel=3 / math.sqrt(800))
+    assert "slope on two log axes: -0.50\n" in said
+
+
+def test_chapter_09_wins_at_random_above_four_dimensions():
+    said, prose = chapter_09()
+    rows = re.findall(r"^ +(\d+) +(\d+) +(\S+e-\d+) +(\S+e-\d+)$", said, re.MULTILINE)
+    assert [int(row[0]) for row in rows] == [1, 2, 4, 8, 16]
+    for d, k, grid, random in (map(float, row) for row in rows):
+        assert k**d == 65_536
+        assert (random < grid) == (d > 4)
+        sigma = math.sqrt(((math.e + 1) / (math.e - 1) / 2) ** d - 1)
+        assert random == pytest.approx(sigma / 256, rel=3 / math.sqrt(40))
+    assert "The grid loses above four dimensions" in prose
+
+
+def test_chapter_09_shows_a_mean_of_slopes_that_is_not_the_slope_of_the_mean():
+    said, _ = chapter_09()
+    slope = float(re.search(r"^slope of the mean +(\S+) +\(exact: -1\)$", said, re.MULTILINE)[1])
+    assert slope == pytest.approx(-1, abs=3 * math.sqrt(0.1 / 200_000) / 0.1)
+    assert "mean of the slopes  0.000\n" in said
+    distances = re.findall(
+        r"^(?:mean of the slopes|slope of the mean|autodiff) +(-0\.4\d+)$", said, 8
+    )
+    assert len(distances) == 3
+    assert all(float(each) == pytest.approx(-0.4, abs=0.006) for each in distances)
+
+
+def test_chapter_09_measures_the_noise_of_a_batch_with_and_without_replacement():
+    said, _ = chapter_09()
+    row = r"^ +(\d+)" + 4 * r" +(\d+\.\d{4})" + "$"
+    rows = [list(map(float, found)) for found in re.findall(row, said, re.MULTILINE)]
+    assert [found[0] for found in rows] == [1, 2, 5, 10, 20, 50, 100, 200]
+    sigma2 = rows[0][1]
+    for b, theory, again, theory_once, once in rows:
+        assert theory == pytest.approx(sigma2 / b, abs=1e-4)
+        assert theory_once == pytest.approx(sigma2 / b * (200 - b) / 199, abs=1e-4)
+        assert again == pytest.approx(theory, rel=0.1)
+        assert once == pytest.approx(theory_once, rel=0.1, abs=1e-9)
+    assert "batch:     -sigma2*(b - m)/(b*(m - 1))\n" in said
+
+
+def test_chapter_09_knows_how_noisy_the_two_tricks_are():
+    """Variances by Gauss-Hermite quadrature, exact for polynomials."""
+    points, weights = np.polynomial.hermite_e.hermegauss(20)
+    weights = weights / weights.sum()
+
+    def variance(values):
+        return weights @ values**2 - (weights @ values) ** 2
+
+    said, prose = chapter_09()
+    shown = re.findall(r"for mu = s = 1: variance (\d+)$", said, re.MULTILINE)
+    x = 1 + points
+    wanted = [variance(2 * x), variance(x**2 * points)]
+    assert list(map(float, shown)) == pytest.approx(wanted)
+    assert "7.5 times the variance" in prose
+    assert wanted[1] / wanted[0] == pytest.approx(7.5)
+    best = variance((x**2 - 4) * points)
+    assert f"best baseline: 4   variance there: {best:.0f}\n" in said
+    assert min(variance((x**2 - 4 + shift) * points) for shift in (-0.1, 0.1)) > best
+    rows = re.findall(r"^ +(1|10|100) +(\d\.\d\d) +(\d+) +(\d+)$", said, re.MULTILINE)
+    assert [int(found[0]) for found in rows] == [1, 10, 100]
+    for _, pathwise, measured, theory in rows:
+        assert float(pathwise) == pytest.approx(4, rel=0.05)
+        assert int(measured) == pytest.approx(int(theory), rel=0.1)
+
+
+def test_chapter_09_learns_more_from_a_stream_than_from_what_fits_in_memory():
+    said, _ = chapter_09()
+    found = re.findall(r"^(constant|falling|average|least squares) +(\S+e-\d+)", said, re.MULTILINE)
+    risk = {name: float(value) for name, value in found}
+    curvatures = np.array([1.0, 1.0, 0.09])
+    ball = (curvatures / 2 * 0.1 * curvatures / (100 * curvatures * (2 - 0.1 * curvatures))).sum()
+    assert risk["constant"] == pytest.approx(ball, rel=0.1)
+    assert risk["average"] < 3 * 1.5e-6
+    assert risk["least squares"] > 100 * risk["average"]
+    assert risk["falling"] == pytest.approx(0.09 / 2 * 0.25 * 10_000**-0.18, rel=0.5)
+
+
+def test_chapter_09_finds_no_mean_of_a_cauchy_distribution():
+    said, _ = chapter_09()
+    rows = re.findall(r"^ +(\d+) +(0\.\d{4}) +(\d\.\d{3}) +(\d\.\d\d)$", said, re.MULTILINE)
+    assert [int(found[0]) for found in rows] == [1, 100, 10_000]
+    for n, normal, cauchy, _ in (map(float, found) for found in rows):
+        assert normal == pytest.approx(0.6745 / math.sqrt(n), rel=0.15)
+        assert cauchy == pytest.approx(1, abs=0.25)
+
+
+# --- the numbers of chapter 08 --------------------------------------------------------------------
+
+
+@functools.cache
+def said_in_chapter_08():
+    (chapter,) = (path for path in CHAPTERS if path.stem == "08_diagnostics")
+    return "".join(printed(cell) for cell in code_cells(stored(chapter)))
+
+
+# activation, gain, residual, and the median ratio after fifty layers of width 64
+DEPTH = [
+    ("sigmoid", "1.00", "no", 3e-32),
+    ("tanh", "1.00", "no", 0.08),
+    ("tanh", "2.00", "no", 600),
+    ("relu", "1.00", "no", 1e-8),
+    ("relu", "1.41", "no", 0.6),
+    ("relu", "1.70", "no", 4000),
+    ("sigmoid", "1.00", "yes", 1.2),
+]
+
+
+@pytest.mark.parametrize(
+    ("activation", "gain", "residual", "ratio"), DEPTH, ids=lambda value: str(value)
+)
+def test_chapter_08_sends_gradients_through_fifty_layers(activation, gain, residual, ratio):
+    row = rf"^{activation} +{gain} +{residual} +(\S+) +(\S+) +(\S+)$"
+    low, median, high = map(float, re.search(row, said_in_chapter_08(), re.MULTILINE).groups())
+    assert low < high
+    assert low <= median <= high
+    assert ratio / 2 < median < 2 * ratio
+
+
+def test_chapter_08_finds_the_gain_of_he_on_the_way_back():
+    assert "E[slope^2] = 1/2   steady at gain sqrt(2)\n" in said_in_chapter_08()
+
+
+def test_chapter_08_opens_with_three_runs_at_the_level_of_the_mean():
+    said = said_in_chapter_08()
+    ends = [float(re.search(rf"^{bed} .* (\S+)$", said, re.MULTILINE)[1]) for bed in "ABC"]
+    assert ends == pytest.approx([np.var(np.linspace(-1, 1, 100) ** 2)] * 3, abs=0.002)
+
+
+def test_each_patient_of_chapter_08_shows_the_sign_of_its_illness():
+    rows = re.findall(
+        r"^([A-H]|healthy) +(\S+) +(\S+) +(\d+) +(\S+) +(yes|no) +(\S+)$",
+        said_in_chapter_08(),
+        re.MULTILINE,
+    )
+    ward = {row[0]: row[1:] for row in rows}
+    assert list(ward) == ["healthy", *"ABCDEFGH"]
+    kept = {bed: row[-1] for bed, row in ward.items()}
+    assert kept.pop("B") == "nonsense"
+    assert kept.pop("G") == "-1.000"
+    assert kept.pop("A") not in ("1.000", "-1.000")
+    assert set(kept.values()) == {"1.000"}
+    assert [bed for bed, row in ward.items() if row[4] == "no"] == ["B"]
+    assert [bed for bed, row in ward.items() if row[1] == "nan"] == ["C"]
+    assert float(ward["E"][3]) > 5 * float(ward["healthy"][3])
+    assert float(ward["F"][0]) > 100
+    assert float(ward["H"][3]) < 1e-3
+    assert float(ward["healthy"][1]) < min(float(ward[bed][1]) for bed in "ABDEFGH")
+
+
+# --- the numbers of chapter 07 --------------------------------------------------------------------
+
+
+@functools.cache
+def chapter_07():
+    """Give what the cells of chapter 07 print, and its prose as one line."""
+    (chapter,) = (path for path in CHAPTERS if path.stem == "07_optimizers")
+    nb = stored(chapter)
+    prose = " ".join(cell.source for cell in nb.cells if cell.cell_type == "markdown")
+    return "".join(printed(cell) for cell in code_cells(nb)), " ".join(prose.split())
+
+
+def valley_run(rate, steps, beta=0.0):
+    """Descend into the valley of Rosenbrock by a loop of its own."""
+    x, y, u, v = -1.0, 1.0, 0.0, 0.0
+    for k in range(steps):
+        if abs(x) > 1e10:
+            return k, x, y
+        slope_y = 200 * (y - x * x)
+        u, v = beta * u - 2 * (1 - x) - 2 * x * slope_y, beta * v + slope_y
+        x, y = x - rate * u, y - rate * v
+    return steps, x, y
+
+
+def test_chapter_07_races_in_the_valley_as_promised():
+    said, prose = chapter_07()
+    _, x, y = valley_run(1e-3, 10_000)
+    assert (round(x, 4), round(y, 4)) == (0.9925, 0.9850)
+    assert re.search(r"rate 0\.001: \[0\.9925 0\.985 ?\]", said)
+    assert "$(0.9925, 0.9850)$" in prose
+    assert valley_run(1e-2, 100)[0] == 6
+    assert "diverged after 6 steps" in said
+    _, x, y = valley_run(1e-3, 2000, beta=0.9)
+    assert f"{(1 - x) ** 2 + 100 * (y - x * x) ** 2:.0e}" == "9e-09"
+    assert "f = 9e-09" in said
+
+
+def test_chapter_07_finds_the_limit_of_momentum_where_theory_has_it():
+    said, _ = chapter_07()
+    rows = re.findall(r"^beta (\S+): last stable rate (\S+) +theory (\S+)$", said, re.MULTILINE)
+    assert len(rows) == 3
+    for beta, measured, theory in (map(float, row) for row in rows):
+        assert theory == pytest.approx(2 * (1 + beta), abs=0.006)
+        assert theory - 4.48 / 119 - 0.01 < measured <= theory
+
+
+def test_chapter_07_shows_a_first_adam_step_3_16_times_too_large():
+    said, prose = chapter_07()
+    factor = 0.1 / math.sqrt(0.001)
+    assert f"ratio       {factor:.2f}\n" in said
+    assert "3.16 times too large" in prose
+    later = [(1 - 0.9**k) / math.sqrt(1 - 0.999**k) for k in range(1, 101)]
+    assert f"largest: {max(later):.2f} at step {later.index(max(later)) + 1}\n" in said
+
+
+def test_chapter_07_moves_the_minimum_of_the_l2_example_to_2():
+    said, _ = chapter_07()
+    assert re.search(r"for alpha = 1/2: 2\.0+\n", said)
+    assert "descent arrives at 2.000000\n" in said
+    assert min(np.arange(0, 4, 0.01), key=lambda w: (w - 3) ** 2 + 0.5 * w**2) == pytest.approx(2)
+
+
+def test_chapter_07_loses_the_decay_with_adam_and_keeps_it_with_adamw():
+    said, _ = chapter_07()
+    found = dict(re.findall(r"^(promised|Adam \+ L2|AdamW) +(\d\.\d\d)$", said, re.MULTILINE))
+    assert float(found["promised"]) == round(0.999**1000, 2)
+    assert float(found["AdamW"]) == pytest.approx(0.999**1000, abs=0.02)
+    assert float(found["Adam + L2"]) > 0.95
+
+
+def test_chapter_07_has_exact_zeros_from_the_proximal_step_alone():
+    said, _ = chapter_07()
+    assert "subgradient, at any of the 200 steps: 0\n" in said
+    assert "proximal, at the end: 16 of 16 that do not matter\n" in said
+
+
+def test_chapter_07_tunes_every_contender_inside_its_sweep():
+    said, _ = chapter_07()
+    names = "plain|momentum|Nesterov|Adagrad|RMSprop|Adam"
+    table = said.split("valley       long bowl")[1].split("rate  ")[0]
+    rows = re.findall(rf"^(?:{names}) +((?:\S+ +\S+ *){{4}})$", table, re.MULTILINE)
+    assert len(rows) == 6
+    for row in rows:
+        rates = list(map(float, row.split()[1::2]))
+        assert all(1e-4 < rate < 1e2 for rate in rates)
+
+
+def test_chapter_07_settles_adam_with_a_schedule_and_not_with_a_smaller_loss():
+    said, _ = chapter_07()
+    starts = ("rate 0.05", "loss times 1/1000", "cosine from 0.05 to 0")
+    constant, scaled, falling = (
+        float(re.search(rf"^{re.escape(start)} +(\S+)$", said, re.MULTILINE)[1]) for start in starts
+    )
+    assert scaled == pytest.approx(constant, rel=0.2)
+    assert falling < constant / 2

@@ -1,11 +1,36 @@
 """Facts about calclib.optimizers: formulas, conventions, faces, stability."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 import sympy as sp
 
-from calclib import problems, schedules
-from calclib.optimizers import Optimizer, SGDState, sgd
+from calclib import descent, problems, schedules, tracing
+from calclib.optimizers import (
+    AdagradState,
+    AdamState,
+    Optimizer,
+    RMSpropState,
+    SGDState,
+    adagrad,
+    adam,
+    adamw,
+    clip_by_norm,
+    rmsprop,
+    sgd,
+)
+
+RULES = {
+    "sgd": lambda rate: sgd(rate, momentum=0.8),
+    "adagrad": lambda rate: adagrad(rate, eps=0.05),
+    "rmsprop": lambda rate: rmsprop(rate, decay=0.7, eps=0.05),
+    "adam": lambda rate: adam(rate, beta1=0.6, beta2=0.85, eps=0.05),
+    "adamw": lambda rate: adamw(rate, beta1=0.6, beta2=0.85, eps=0.05, weight_decay=0.4),
+    "clipped": lambda rate: clip_by_norm(adamw(rate, beta1=0.6, weight_decay=0.4), 1.5),
+}
+every_rule = pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
 
 
 def steps_for(optimizer, gradients, x=0.0):
@@ -91,7 +116,9 @@ def test_floats_columns_and_symbols_agree(nesterov):
     gradients = rng.normal(size=(4, 3, 5))  # 4 steps, 3 coordinates, 5 columns
     rates = rng.uniform(0.01, 0.5, 5)
     beta, momentum = sp.Symbol("beta"), 0.8
-    together = steps_for(sgd(rates, momentum=momentum, nesterov=nesterov), gradients, 0.0)
+    together = steps_for(
+        sgd(rates, momentum=momentum, nesterov=nesterov), gradients, np.zeros((3, 5))
+    )
     rate, *symbols = sp.symbols("rate g:4")
     formulas = steps_for(sgd(rate, momentum=beta, nesterov=nesterov), symbols, sp.Symbol("x"))
     evaluate = sp.lambdify([rate, beta, *symbols], formulas)
@@ -177,6 +204,10 @@ OPTIMIZERS = {
     "momentum": lambda rate: sgd(rate, momentum=0.9),
     "nesterov": lambda rate: sgd(rate, momentum=0.9, nesterov=True),
     "cosine": lambda rate: sgd(schedules.cosine(rate, steps=20_000, end=rate / 10), momentum=0.9),
+    "adagrad": lambda rate: adagrad(0.5),
+    "rmsprop": lambda rate: rmsprop(schedules.exponential(0.02, factor=0.999)),
+    "adam": lambda rate: adam(schedules.exponential(0.05, factor=0.999)),
+    "clipped": lambda rate: clip_by_norm(sgd(rate, momentum=0.9), 1.0),
 }
 PROBLEMS = {  # problem, a rate that every rule above can bear
     "x^2": (problems.bowl((1,)), 0.05),
@@ -234,6 +265,14 @@ def test_momentum_outside_0_to_1_is_refused(momentum):
         (sgd(0.1, momentum=np.array([0.1, 0.2, 0.3])), "sgd(0.1, momentum=3 values)"),
         (sgd(sp.Symbol("rate")), "sgd(rate)"),
         (sgd(np.float64(0.1)), "sgd(0.1)"),
+        (sgd(0.1, momentum=sp.Symbol("beta")), "sgd(0.1, momentum=beta)"),
+        (adagrad(), "adagrad(0.01)"),
+        (adagrad(0.1, eps=1e-3), "adagrad(0.1, eps=0.001)"),
+        (rmsprop(decay=0.99), "rmsprop(0.01, decay=0.99)"),
+        (adam(), "adam(0.001)"),
+        (adam(beta2=0.99), "adam(0.001, beta2=0.99)"),
+        (adamw(weight_decay=0.1), "adamw(0.001, weight_decay=0.1)"),
+        (clip_by_norm(adam(0.1), 1), "clip_by_norm(adam(0.1), 1.0)"),
     ],
 )
 def test_an_optimizer_is_named_by_the_call_that_made_it(optimizer, name):
@@ -273,3 +312,374 @@ def test_several_rates_or_momenta_need_columns(g):
     ):
         with pytest.raises(ValueError, match=rf"{name} holds 2 values.*minimize_many"):
             optimizer.update(g, optimizer.init(g), g)
+
+
+# By hand for gradients 3, 4, 0 and rate 0.1, with eps = 1: sums of squares 9, 25, 25.
+def test_adagrad_divides_by_the_root_of_the_sum_of_squares_plus_eps():
+    steps = steps_for(adagrad(0.1, eps=1.0), [3.0, 4.0, 0.0])
+    assert steps == pytest.approx([-0.3 / 4, -0.4 / 6, 0.0], rel=1e-14)
+
+
+# With decay 0.75 the means of squares of 4 and 2 are 4 and 3 + 1 = 4: both roots are 2.
+def test_rmsprop_divides_by_the_root_mean_square_plus_eps():
+    steps = steps_for(rmsprop(0.1, decay=0.75, eps=0.5), [4.0, 2.0])
+    assert steps == pytest.approx([-0.4 / 2.5, -0.2 / 2.5], rel=1e-14)
+
+
+# With both betas 0.5 the gradients 2 and 6 have the means m = 1, 3.5 and v = 2, 19; divided by
+# 0.5 and 0.75 these are m_hat = 2, 14/3 and v_hat = 4, 76/3.
+def test_adam_divides_the_corrected_mean_by_the_corrected_root_mean_square_plus_eps():
+    steps = steps_for(adam(0.1, beta1=0.5, beta2=0.5, eps=1.0), [2.0, 6.0])
+    expected = [-0.1 * 2 / 3, -0.1 * (14 / 3) / ((76 / 3) ** 0.5 + 1)]
+    assert steps == pytest.approx(expected, rel=1e-14)
+
+
+def test_adamw_takes_the_step_of_adam_and_decays_beside_it():
+    gradients = [2.0, 6.0, -1.0]
+    of_adam, of_adamw = adam(0.1), adamw(0.1, weight_decay=0.5)
+    state, x = of_adam.init(5.0), 5.0
+    for g in gradients:
+        plain, after = of_adam.update(g, state, x)
+        decayed, state = of_adamw.update(g, state, x)
+        assert state == after
+        assert x + decayed == pytest.approx((1 - 0.1 * 0.5) * x + plain, rel=1e-14)
+        x = x + decayed
+
+
+def test_adamw_without_decay_is_adam():
+    gradients = [2.0, 6.0, -1.0]
+    assert steps_for(adamw(0.1, weight_decay=0), gradients) == steps_for(adam(0.1), gradients)
+
+
+RECORDED = json.loads(
+    (Path(__file__).parent / "data" / "torch_trajectories.json").read_text("utf-8")
+)
+RECORDED_GRADIENTS = [
+    np.array([((7 * k + 3 * i) % 11 - 5) / (1 + 9 * i) for i in range(3)]) for k in range(16)
+]
+NAMES_OF_TORCH = {"alpha": "decay", "lr": "learning_rate"}
+
+
+@pytest.mark.parametrize(
+    "recorded", RECORDED["rules"], ids=lambda each: " ".join([each["name"], *each["options"]])
+)
+def test_points_are_those_recorded_from_pytorch(recorded):
+    make = {"SGD": sgd, "Adagrad": adagrad, "RMSprop": rmsprop, "Adam": adam, "AdamW": adamw}
+    options = {NAMES_OF_TORCH.get(key, key): v for key, v in recorded["options"].items()}
+    if "betas" in options:
+        options["beta1"], options["beta2"] = options.pop("betas")
+    if recorded["name"] == "RMSprop":
+        options.setdefault("decay", 0.99)  # where the default of PyTorch is another
+    x = np.array(RECORDED["start"])
+    points = x + np.cumsum(
+        steps_for(make[recorded["name"]](**options), RECORDED_GRADIENTS, x), axis=0
+    )
+    assert len(points) == len(recorded["points"]) == 16
+    np.testing.assert_allclose(points, recorded["points"], rtol=1e-12)
+
+
+def test_pytorch_clips_to_a_little_less_than_max_norm():
+    recorded = RECORDED["clipped SGD"]
+    x = np.array(RECORDED["start"])
+    rule = clip_by_norm(sgd(recorded["lr"]), recorded["max_norm"])
+    steps = np.array(steps_for(rule, RECORDED_GRADIENTS, x))
+    norms = np.linalg.norm(RECORDED_GRADIENTS, axis=1)
+    long = norms > recorded["max_norm"]
+    assert 0 < long.sum() < 16
+    steps[long] *= (norms / (norms + 1e-6))[long, np.newaxis]
+    np.testing.assert_allclose(x + steps.cumsum(axis=0), recorded["points"], rtol=1e-12)
+
+
+def test_first_step_of_adam_without_bias_correction_is_3_16_times_too_large():
+    rate = 0.1
+    step, state = adam(rate).update(7.0, adam(rate).init(0.0), 0.0)
+    without = -rate * state.m / (state.v**0.5 + 1e-8)
+    assert step == pytest.approx(-rate, rel=1e-8)
+    assert without / step == pytest.approx(3.1623, abs=1e-4)
+
+
+def test_first_step_of_rmsprop_is_3_16_times_the_rate():
+    assert steps_for(rmsprop(0.1), [7.0]) == pytest.approx([-0.1 * 10**0.5], rel=1e-8)
+
+
+def test_adagrad_steps_shrink_as_one_over_the_root_of_the_step_number():
+    steps = steps_for(adagrad(0.1), [7.0] * 100)
+    assert steps == pytest.approx([-0.1 / (k + 1) ** 0.5 for k in range(100)], rel=1e-9)
+
+
+@pytest.mark.parametrize("rule", [adagrad, rmsprop, adam])
+@pytest.mark.parametrize("size", [1e-3, 1.0, 1e6])
+def test_adaptive_steps_do_not_depend_on_the_scale_of_the_gradient(rule, size):
+    gradients = np.random.default_rng(0).normal(size=20)
+    scaled = steps_for(rule(0.1, eps=1e-20), list(size * gradients))
+    assert scaled == pytest.approx(steps_for(rule(0.1, eps=1e-20), list(gradients)), rel=1e-12)
+
+
+def test_noise_of_scale_100_switches_off_the_l2_penalty_in_adam_but_not_the_decay_of_adamw():
+    rng = np.random.default_rng(0)
+    rate, decay, steps = 1e-3, 0.5, 2000
+    rules = adam(rate), adamw(rate, weight_decay=decay)
+    points = [np.ones(1000), np.ones(1000)]
+    states = [rule.init(x) for rule, x in zip(rules, points, strict=True)]
+    for _ in range(steps):
+        noise = 100 * rng.normal(size=1000)
+        for j, g in enumerate((noise + decay * points[0], noise)):
+            step, states[j] = rules[j].update(g, states[j], points[j])
+            points[j] = points[j] + step
+    penalised, decayed = points[0].mean(), points[1].mean()
+    assert penalised == pytest.approx(1.0, abs=0.02)
+    assert decayed == pytest.approx((1 - rate * decay) ** steps, abs=0.01)  # 0.368
+
+
+@every_rule
+def test_columns_are_runs_of_their_own(rule):
+    rng = np.random.default_rng(1)
+    gradients, start = rng.normal(size=(6, 3, 5)), rng.normal(size=(3, 5))
+    rates = rng.uniform(0.01, 0.5, 5)
+    together = np.array(steps_for(rule(rates), gradients, start))
+    for j in range(5):
+        alone = steps_for(rule(float(rates[j])), gradients[:, :, j], start[:, j])
+        np.testing.assert_allclose(together[:, :, j], alone, rtol=1e-13)
+
+
+@pytest.mark.parametrize("name", [name for name in RULES if name != "clipped"])
+def test_coordinates_do_not_know_of_each_other(name):
+    rng = np.random.default_rng(2)
+    gradients, start = rng.normal(size=(6, 3)), rng.normal(size=3)
+    together = np.array(steps_for(RULES[name](0.1), gradients, start))
+    for i in range(3):
+        alone = steps_for(RULES[name](0.1), gradients[:, i].tolist(), float(start[i]))
+        np.testing.assert_allclose(together[:, i], alone, rtol=1e-14)
+
+
+@pytest.mark.parametrize("max_norm", [0.5, 20.0])
+@every_rule
+def test_traced_formula_gives_the_numbers(rule, max_norm):
+    """Each rule, and each within a clip, is called with symbols and then with numbers."""
+
+    def advance(g1, g2, x1, x2, k, a1, a2, b1, b2, rate):
+        optimizer = clip_by_norm(rule(rate), max_norm)
+        x = np.array([x1, x2])
+        fresh = optimizer.init(x)
+        memory = [np.array([a1, a2]), np.array([b1, b2])][: len(fresh) - 1]
+        step, state = optimizer.update(np.array([g1, g2]), type(fresh)(k, *memory), x)
+        return (*step, state.k, *(entry for part in state[1:] for entry in part))
+
+    names = "g1 g2 x1 x2 k a1 a2 b1 b2 rate".split()  # noqa: SIM905
+    evaluate = sp.lambdify(sp.symbols(names, real=True), tracing.formula(advance, *names))
+    rng = np.random.default_rng(3)
+    for k in range(10):
+        g1, g2, x1, x2, a1, a2 = rng.normal(size=6)
+        b1, b2, rate = rng.uniform(0.1, 2, size=3)
+        if len(rule(0.1).init(0.0)) == 2:  # its one memory may hold squares
+            a1, a2 = abs(a1), abs(a2)
+        values = (g1, g2, x1, x2, k, a1, a2, b1, b2, rate)
+        np.testing.assert_allclose(evaluate(*values), advance(*values), rtol=1e-11)
+    assert tracing.javascript(advance, *names).startswith("function f(g1")
+
+
+def test_symbols_for_the_state_give_the_formulas_of_the_papers():
+    rate, eps, b1, b2, decay = sp.symbols("rate eps beta1 beta2 decay", positive=True)
+    g, x, k, m, v = sp.symbols("g x k m v", positive=True)
+
+    def same(a, b):
+        return sp.simplify(sp.nsimplify(a - b)) == 0
+
+    step, state = adagrad(rate, eps=eps).update(g, AdagradState(k, v), x)
+    assert same(step, -rate * g / (sp.sqrt(v + g**2) + eps))
+    assert state == AdagradState(k + 1, v + g**2)
+
+    mean = b1 * v + (1 - b1) * g**2
+    step, state = rmsprop(rate, decay=b1, eps=eps).update(g, RMSpropState(k, v), x)
+    assert same(step, -rate * g / (sp.sqrt(mean) + eps))
+    assert state == RMSpropState(k + 1, mean)
+
+    first = (b1 * m + (1 - b1) * g) / (1 - b1 ** (k + 1))
+    root = sp.sqrt((b2 * v + (1 - b2) * g**2) / (1 - b2 ** (k + 1)))
+    options = {"beta1": b1, "beta2": b2, "eps": eps}
+    step, state = adam(rate, **options).update(g, AdamState(k, m, v), x)
+    assert same(step, -rate * first / (root + eps))
+    assert state == AdamState(k + 1, b1 * m + (1 - b1) * g, b2 * v + (1 - b2) * g**2)
+    step, _ = adamw(rate, weight_decay=decay, **options).update(g, AdamState(k, m, v), x)
+    assert same(step, -rate * (first / (root + eps) + decay * x))
+
+
+def test_a_rule_traced_step_by_step_runs_as_the_loop():
+    """The state lives in an Orbit, as it does in a page."""
+    rule = adam(schedules.linear(0.5, steps=30))
+
+    def advance(x, m, v, k):
+        step, state = rule.update(2 * x, AdamState(k, m, v), x)
+        return x + step, state.m, state.v, state.k
+
+    orbit = tracing.Orbit(("x", "m", "v", "k"), lambda x0: (x0, 0, 0, 0), advance, steps=20)
+    program = tracing.Program(("x0",), orbit)
+    assert program(x0=5.0)["x_last"] == pytest.approx(
+        run(rule, lambda x: 2 * x, 5.0, 20), rel=1e-14
+    )
+    assert "Math.abs" in program.javascript()
+
+
+@pytest.mark.parametrize("size", [1.0, 5.0, 1e-3])
+def test_clipping_keeps_the_direction_and_limits_the_length(size):
+    g = np.random.default_rng(4).normal(size=50)
+    (step,) = steps_for(clip_by_norm(sgd(1.0), size), [g], np.zeros(50))
+    assert np.linalg.norm(step) == pytest.approx(size, rel=1e-14)
+    np.testing.assert_allclose(step / np.linalg.norm(step), -g / np.linalg.norm(g), rtol=1e-13)
+
+
+def test_clipping_leaves_a_short_gradient_exactly_as_it_is():
+    gradients = [np.array([0.3, 0.4]), np.zeros(2), np.array([3.0, -4.0])]
+    clipped = steps_for(clip_by_norm(adam(0.1), 5.0), gradients, np.ones(2))
+    np.testing.assert_array_equal(clipped, steps_for(adam(0.1), gradients, np.ones(2)))
+
+
+def test_clipping_comes_before_the_rule_and_keeps_its_state():
+    rule = clip_by_norm(adam(0.1), 5.0)
+    x = np.zeros(2)
+    assert isinstance(rule.init(x), AdamState)
+    _, state = rule.update(np.array([30.0, 40.0]), rule.init(x), x)
+    np.testing.assert_allclose(state.m, [0.3, 0.4])
+
+
+def test_clipping_acts_on_each_column_and_on_a_single_number():
+    g = np.array([[30.0, 0.3], [40.0, 0.4]])
+    (step,) = steps_for(clip_by_norm(sgd(1.0), 5.0), [g], np.zeros((2, 2)))
+    np.testing.assert_allclose(step, [[-3, -0.3], [-4, -0.4]], rtol=1e-15)
+    (step,) = steps_for(clip_by_norm(sgd(1.0), np.array([10.0, 0.05])), [g], np.zeros((2, 2)))
+    np.testing.assert_allclose(step, [[-6, -0.03], [-8, -0.04]], rtol=1e-14)
+    assert steps_for(clip_by_norm(sgd(1.0), 5.0), [-30.0, 2.0]) == [5.0, -2.0]
+
+
+def test_a_gradient_whose_square_overflows_is_clipped_all_the_same():
+    g = np.array([3e200, 4e200])
+    (step,) = steps_for(clip_by_norm(adam(0.1), 5.0), [g], np.zeros(2))
+    np.testing.assert_allclose(step, [-0.1, -0.1])
+    with pytest.raises(ValueError, match=r"square of g must be finite.*4e\+200.*clip_by_norm"):
+        steps_for(adam(0.1), [g], np.zeros(2))
+    with pytest.raises(ValueError, match="square of g must be finite"):
+        steps_for(adagrad(0.1), [1e200])
+
+
+@every_rule
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_a_gradient_that_is_not_finite_is_refused_and_the_state_stays_good(rule, bad):
+    optimizer, x, g = rule(0.1), np.array([1.0, 2.0]), np.array([0.5, -0.5])
+    _, state = optimizer.update(g, optimizer.init(x), x)
+    kept = [np.copy(part) for part in state]
+    with pytest.raises(ValueError, match=f"g must be finite, got {bad}"):
+        optimizer.update(np.array([0.5, bad]), state, x)
+    for part, copy in zip(state, kept, strict=True):
+        np.testing.assert_array_equal(part, copy)
+    with pytest.raises(ValueError, match="g must be finite"):
+        optimizer.update(bad, optimizer.init(1.0), 1.0)
+
+
+@every_rule
+@pytest.mark.parametrize("g", [np.ones(3), np.ones((2, 1)), 1.0])
+def test_a_gradient_of_another_shape_than_the_point_is_refused(rule, g):
+    optimizer, x = rule(0.1), np.ones(2)
+    with pytest.raises(ValueError, match=r"g must have the shape of x, \(2,\), got"):
+        optimizer.update(g, optimizer.init(x), x)
+
+
+@every_rule
+def test_a_start_that_is_not_finite_is_refused(rule):
+    with pytest.raises(ValueError, match="x must be finite"):
+        rule(0.1).init(np.array([1.0, np.nan]))
+
+
+@every_rule
+def test_no_update_changes_what_it_was_given(rule):
+    optimizer, x, g = rule(0.1), np.array([1.0, 2.0]), np.array([3.0, 4.0])
+    _, state = optimizer.update(g, optimizer.init(x), x)
+    kept = [np.copy(part) for part in state]
+    first, _ = optimizer.update(g, state, x)
+    again, after = optimizer.update(g, state, x)
+    np.testing.assert_array_equal(first, again)
+    for part, copy in zip(state, kept, strict=True):
+        np.testing.assert_array_equal(part, copy)
+    np.testing.assert_array_equal(x, [1, 2])
+    np.testing.assert_array_equal(g, [3, 4])
+    assert after.k == 2
+
+
+@every_rule
+def test_integers_count_as_floats(rule):
+    big = 5 * 10**9  # its square does not fit into 64 bits
+    start = np.array([1, 2])
+    from_ints = steps_for(rule(0.1), [np.array([big, -3])] * 3, start)
+    from_floats = steps_for(rule(0.1), [np.array([float(big), -3.0])] * 3, start.astype(float))
+    np.testing.assert_array_equal(from_ints, from_floats)
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "bad"),
+    [
+        *((adagrad, "eps", bad) for bad in (0, -1e-8, np.nan, np.inf)),
+        *((rmsprop, "eps", bad) for bad in (0, -1e-8)),
+        *((rmsprop, "decay", bad) for bad in (-0.1, 1.0, np.nan)),
+        *((make, "beta1", bad) for make in (adam, adamw) for bad in (-0.1, 1.0, 1.5)),
+        *((make, "beta2", bad) for make in (adam, adamw) for bad in (-0.1, 1.0, np.nan)),
+        *((make, "eps", bad) for make in (adam, adamw) for bad in (0.0, -1.0)),
+        *((adamw, "weight_decay", bad) for bad in (-0.01, np.nan, np.inf)),
+    ],
+)
+def test_numbers_out_of_their_range_are_refused_by_name(make, name, bad):
+    with pytest.raises(ValueError, match=f"^{name} must "):
+        make(0.1, **{name: bad})
+
+
+@pytest.mark.parametrize("make", [adagrad, rmsprop, adam, adamw])
+@pytest.mark.parametrize("rate", [0, -0.1, np.nan])
+def test_no_rule_takes_a_rate_that_is_not_positive(make, rate):
+    with pytest.raises(ValueError, match="learning_rate"):
+        make(rate)
+
+
+@pytest.mark.parametrize("max_norm", [0, -1.0, np.nan, np.inf])
+def test_a_largest_length_that_is_not_positive_is_refused(max_norm):
+    with pytest.raises(ValueError, match="max_norm must be"):
+        clip_by_norm(sgd(0.1), max_norm)
+
+
+@pytest.mark.parametrize("optimizer", [sgd, None, 0.1, "sgd"])
+def test_clipping_needs_an_optimizer(optimizer):
+    with pytest.raises(TypeError, match="optimizer must be an Optimizer"):
+        clip_by_norm(optimizer, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "name"),
+    [
+        (adagrad([0.1, 0.2]), "learning_rate"),
+        (rmsprop(0.1, decay=[0.1, 0.2]), "decay"),
+        (adam(0.1, beta1=[0.1, 0.2]), "beta1"),
+        (adam(0.1, beta2=[0.1, 0.2]), "beta2"),
+        (adamw(0.1, weight_decay=[0.1, 0.2]), "weight_decay"),
+        (clip_by_norm(sgd(0.1), [0.1, 0.2]), "max_norm"),
+    ],
+)
+def test_an_array_of_options_needs_columns(optimizer, name):
+    with pytest.raises(ValueError, match=f"{name} holds 2 values"):
+        optimizer.update(np.ones(2), optimizer.init(np.ones(2)), np.ones(2))
+
+
+def test_many_rates_of_adam_run_side_by_side():
+    starts, rates = [[-1.0], [1.0]], [0.01, 0.05, 0.1]
+    valley = problems.valley()
+    many = descent.minimize_many(
+        valley.fun, starts, adam, learning_rates=rates, grad=valley.grad, max_steps=300
+    )
+    for j, rate in enumerate(rates):
+        alone = descent.minimize(
+            valley.fun, [-1.0, 1.0], adam(rate), grad=valley.grad, max_steps=300
+        )
+        np.testing.assert_allclose(many.x[:, j], alone.x, rtol=1e-10)
+
+
+@every_rule
+def test_single_precision_stays(rule):
+    x = np.ones(3, dtype=np.float32)
+    step, state = rule(0.1).update(2 * x, rule(0.1).init(x), x)
+    assert {part.dtype for part in (step, *state[1:])} == {np.dtype(np.float32)}

@@ -4,7 +4,9 @@ import math
 
 import numpy as np
 import pytest
+import sympy as sp
 
+from calclib import tracing
 from calclib.schedules import constant, cosine, exponential, linear, one_cycle, step_decay, warmup
 
 SCHEDULES = {
@@ -177,3 +179,30 @@ def test_shapes_that_make_no_sense_are_refused(make, words):
 def test_step_numbers_below_0_and_other_things_are_refused(name, k):
     with pytest.raises(ValueError, match="step number"):
         SCHEDULES[name](k)
+
+
+TRACEABLE = {
+    **{name: SCHEDULES[name] for name in ("constant", "linear", "step_decay", "exponential")},
+    "warmup": warmup(linear(0.3, steps=7, end=0.03), steps=3),
+    "warmup to a rate": warmup(0.3, steps=3),
+}
+
+
+@pytest.mark.parametrize("name", TRACEABLE)
+def test_a_symbol_for_the_step_gives_the_formula_of_the_rate(name):
+    schedule = TRACEABLE[name]
+    formula = tracing.formula(lambda k: schedule(k), "k")
+    evaluate = sp.lambdify(sp.Symbol("k", real=True), formula)
+    for k in range(20):
+        assert evaluate(k) == pytest.approx(schedule(k), rel=1e-12, abs=1e-16)
+    assert tracing.javascript(lambda k: schedule(k), "k").startswith("function f(k)")
+
+
+@pytest.mark.parametrize("name", ["cosine", "one_cycle"])
+def test_a_cosine_of_a_symbol_is_refused_by_tracing(name):
+    with pytest.raises(tracing.TraceError, match="cannot trace"):
+        tracing.formula(lambda k: SCHEDULES[name](k), "k")
+
+
+def test_warmup_reaches_the_first_rate_exactly():
+    assert warmup(0.3, steps=7)(7) == 0.3

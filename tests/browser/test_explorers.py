@@ -31,10 +31,11 @@ def page(browser, tmp_path_factory):
 
 
 def grid(scene):
-    """Spread values over all sliders of a scene."""
-    count = 12 if len(scene.sliders) < 3 else 4
+    """Spread values over all sliders of a scene; of a switch take every position."""
+    count = {1: 12, 2: 12, 3: 4, 4: 4}.get(len(scene.sliders), 3)
     names = [slider.name for slider in scene.sliders]
-    for values in itertools.product(*(slider.values(count) for slider in scene.sliders)):
+    places = [slider.values(None if slider.words else count) for slider in scene.sliders]
+    for values in itertools.product(*places):
         yield dict(zip(names, values, strict=True))
 
 
