@@ -882,7 +882,8 @@ def _no_silent_branches():
 
     ``x == 0`` asks SymPy whether x is written 0, and ``if x`` is always true: a rule would take
     one branch in silence. While a rule runs, both raise an error where the rule asks them;
-    SymPy's own code may ask. So do ``//`` and ``%``, which JavaScript rounds in another way.
+    SymPy's own code may ask. So do ``%`` and ``//``, which JavaScript rounds in another way,
+    except ``//`` by a whole number, which is the same for whole numbers.
     """
     kept = {(owner, name): owner.__dict__.get(name) for owner, name in (*_QUESTIONS, *_ROUNDED)}
     nested = getattr(_rules, "running", 0)
@@ -913,7 +914,8 @@ def _asked_by_a_rule(name: str, method: Callable | None) -> Callable:
     """Make the stand-in for a method of SymPy that refuses when a rule is the one who asks."""
 
     def rounded(self, other):
-        if getattr(_rules, "running", 0) and _asks(sys._getframe(1), self, other):
+        whole = name == "__floordiv__" and isinstance(other, (int, sp.Integer))
+        if not whole and getattr(_rules, "running", 0) and _asks(sys._getframe(1), self, other):
             sign = "//" if "floor" in name else "divmod" if "div" in name else "%"
             raise TraceError(
                 f"cannot trace {sign} of {self} and {other}: Python and JavaScript round it in "
