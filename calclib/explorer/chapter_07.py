@@ -319,7 +319,7 @@ SAYS = (
     ),
     ("ahead", _BOTH + ": yours is ahead." + _TUNED),
     ("behind", _BOTH + ": plain descent is ahead." + _TUNED),
-    ("", _BOTH + ": the two are level." + _TUNED),
+    ("", _BOTH + ": the two are level, with your β at {beta:.2f}." + _TUNED),
 )
 
 
