@@ -258,10 +258,7 @@ def top_eigenvalue(hvp, n, *, rng, tol=1e-8, max_steps=1000):
     """
     if not callable(hvp):
         raise TypeError(f"hvp must be a function of v, got {hvp!r}; use lambda v: H @ v")
-    if not isinstance(rng, np.random.Generator):
-        raise TypeError(
-            f"rng must be a numpy.random.Generator, got {rng!r}; use np.random.default_rng(0)"
-        )
+    _validate.generator(rng)
     n = _validate.positive_int(n, "n")
     max_steps = _validate.positive_int(max_steps, "max_steps")
     tol = _validate.fraction(_validate.number(tol, "tol"), "tol")

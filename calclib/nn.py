@@ -108,7 +108,7 @@ def init_params(sizes, *, rng, scheme="he"):
     sizes = [_validate.positive_int(n, f"sizes[{k}]") for k, n in enumerate(sizes)]
     if len(sizes) < 2:
         raise ValueError(f"sizes must hold at least two numbers, got {sizes}; try [1, 16, 1]")
-    _generator(rng)
+    _validate.generator(rng)
     variance = _VARIANCES[_validate.choice(scheme, "scheme", _VARIANCES)]
     return [
         Layer(rng.normal(0.0, sqrt(variance(n_in, n_out)), (n_in, n_out)), np.zeros(n_out))
@@ -567,7 +567,7 @@ def _batches(X, y, size, rng):
             f"batch_size must be at most the number of rows, {m}, got {size}; "
             "use batch_size=None for all rows in each step"
         )
-    _generator(rng)
+    _validate.generator(rng)
 
     def deal():
         order = rng.permutation(m)
@@ -732,14 +732,6 @@ def _progress_line(progress, epochs):
 
 
 # The door
-
-
-def _generator(rng):
-    if not isinstance(rng, np.random.Generator):
-        raise TypeError(
-            f"rng must be a random generator, got {rng!r}; use rng=np.random.default_rng(0)"
-        )
-    return rng
 
 
 def _finite(value, name):
