@@ -356,13 +356,18 @@ def test_chapter_06_pays_about_three_forwards_for_a_gradient():
 # --- the numbers of chapter 04 --------------------------------------------------------------------
 
 
-@functools.cache
-def chapter_04():
-    """Give what the cells of chapter 04 print, and its prose as one line."""
-    (chapter,) = (path for path in CHAPTERS if path.stem == "04_hessian")
+def said_and_written(stem):
+    """Give what the cells of a chapter print, and its prose as one line."""
+    (chapter,) = (path for path in CHAPTERS if path.stem == stem)
     nb = stored(chapter)
     prose = " ".join(cell.source for cell in nb.cells if cell.cell_type == "markdown")
     return "".join(printed(cell) for cell in code_cells(nb)), " ".join(prose.split())
+
+
+@functools.cache
+def chapter_04():
+    """Give what the cells of chapter 04 print, and its prose as one line."""
+    return said_and_written("04_hessian")
 
 
 @pytest.mark.parametrize(
@@ -584,10 +589,7 @@ def test_no_hint_of_chapter_06_holds_a_formula_of_the_solution(number):
 @functools.cache
 def chapter_09():
     """Give what the cells of chapter 09 print, and its prose as one line."""
-    (chapter,) = (path for path in CHAPTERS if path.stem == "09_expectations")
-    nb = stored(chapter)
-    prose = " ".join(cell.source for cell in nb.cells if cell.cell_type == "markdown")
-    return "".join(printed(cell) for cell in code_cells(nb)), " ".join(prose.split())
+    return said_and_written("09_expectations")
 
 
 def test_chapter_09_gains_one_digit_with_left_ends_where_middles_gain_two():
@@ -762,10 +764,7 @@ def test_each_patient_of_chapter_08_shows_the_sign_of_its_illness():
 @functools.cache
 def chapter_07():
     """Give what the cells of chapter 07 print, and its prose as one line."""
-    (chapter,) = (path for path in CHAPTERS if path.stem == "07_optimizers")
-    nb = stored(chapter)
-    prose = " ".join(cell.source for cell in nb.cells if cell.cell_type == "markdown")
-    return "".join(printed(cell) for cell in code_cells(nb)), " ".join(prose.split())
+    return said_and_written("07_optimizers")
 
 
 def valley_run(rate, steps, beta=0.0):
