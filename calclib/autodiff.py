@@ -65,7 +65,8 @@ class _Traced:
         return transpose(self, axes[0] if len(axes) == 1 else axes or None)
 
     def __getitem__(self, index):
-        return _getitem(self, tuple(map(_part, index)) if isinstance(index, tuple) else index)
+        parts = isinstance(index, tuple)
+        return _getitem(self, tuple(map(_part, index)) if parts else _part(index))
 
     def __setitem__(self, index, value):
         raise TypeError(
@@ -232,6 +233,8 @@ _WORK = {
     "none": lambda *_: 0,
 }
 _NUMBERS = {float, int}
+_PLAIN_KINDS = {float, np.ndarray}  # what a Var holds that is not traced again
+_PARTS = (slice, int, np.integer, np.bool, type(None), type(...))  # of an index; the rest are lists
 _OF_SHAPES = ("broadcast", "core dimension", "dimensions", "dimensional", "reshape")
 
 
@@ -333,16 +336,14 @@ def _promoted(a):
     if type(a) is float or (type(a) is np.ndarray and a.dtype is _FLOAT64):
         return a
     if isinstance(a, (list, tuple, int, np.ndarray, np.generic)):
-        a = np.asarray(a)
+        a = np.asarray(_validate.unmasked(a, "an argument"))
         a = (a.astype(float) if a.dtype.kind in "biu" else a)[()]
     return a
 
 
 def _constant(a):
-    """Return an operand as the tape keeps it: as float64, and nobody changes it by accident."""
-    if not (isinstance(a, np.ndarray) and a.base is None and not a.flags.writeable):
-        a = np.array(a)
-        a.setflags(write=False)
+    """Return an operand as the tape keeps it: a copy, as float64, that nobody else can change."""
+    a = np.array(a if type(a) is np.ndarray else _validate.unmasked(a, "an argument"))
     if a.dtype.kind not in "biuf":
         raise TypeError(f"a Var meets real numbers and arrays of them, got {_text(a)} ({a.dtype})")
     a = a.astype(float, copy=False)
@@ -353,15 +354,15 @@ def _fixed(option):
     """Return an option, as the axis or index, such that nobody else can change it."""
     if isinstance(option, _Traced):
         raise TypeError(f"an index or option must be plain, got {option}; use its .value")
-    if isinstance(option, (list, np.ndarray)):
-        option = np.array(option)
-        option.setflags(write=False)
-    return option
+    return np.array(option) if isinstance(option, list | np.ndarray) else option
 
 
 def _part(index):
-    """Return a part of an index; a tuple in a tuple lists entries, as a list does."""
-    return _fixed(list(index) if isinstance(index, tuple) else index)
+    """Return a part of an index: a list of entries or a mask, of whatever kind, as an array."""
+    if isinstance(index, _PARTS):
+        return index
+    index = np.array(_fixed(_validate.unmasked(index, "an index")))
+    return index if index.size or index.dtype.kind in "biu" else index.astype(int)  # [] lists none
 
 
 # The sweep back
@@ -430,13 +431,16 @@ def _add_to_item(cotangents, own, node, g):
     return True
 
 
-def backward(out):
+def backward(out, *, inner=True):
     """Return d(out)/dv for every Var v that out was made of, by one sweep back.
 
     Parameters
     ----------
     out : Var
         The end, a number.
+    inner : bool, default True
+        Whether the result has the Vars on the way as well. Without them the sweep frees each
+        cotangent once it is passed on, and the result has only what out started from.
 
     Returns
     -------
@@ -472,7 +476,7 @@ def backward(out):
         raise TypeError(f"backward needs a Var, got {type(out).__name__}; compute it from Vars")
     _number(out, "backward")
     with np.errstate(all="ignore"):
-        cotangents = _sweep(out, 1.0, keep=True)
+        cotangents = _sweep(out, 1.0, keep=inner)
     for x, g in cotangents.items():
         if type(g) is np.ndarray:
             g.setflags(write=False)
@@ -1116,28 +1120,33 @@ def _elementwise(name, formula, value, *slopes):
     apply = primitive(name, value, slopes)
     left, right = slopes[0], slopes[-1]
 
+    # What apply does, spelled out for plain numbers and arrays: most graphs spend their time here.
+
+    def one(x, /):
+        if type(x) is Var and type(p := x._value) in _PLAIN_KINDS:
+            return made(x.level, ((0, x, left),), (p,))
+        return apply(x)
+
     def two(a, b, /):
-        # what apply does, spelled out for two numbers: graphs of numbers spend their time here
-        if type(a) is Var and type(p := a._value) is float:
+        if type(a) is Var and type(p := a._value) in _PLAIN_KINDS:
             if type(b) in _NUMBERS:
-                return number(a.level, ((0, a, left),), (p, b))
-            if type(b) is Var and type(q := b._value) is float and a.level == b.level:
-                return number(a.level, ((0, a, left), (1, b, right)), (p, q))
-        elif type(a) in _NUMBERS and type(b) is Var and type(q := b._value) is float:
-            return number(b.level, ((1, b, right),), (a, q))
+                return made(a.level, ((0, a, left),), (p, b))
+            if type(b) is Var and type(q := b._value) in _PLAIN_KINDS and a.level == b.level:
+                return made(a.level, ((0, a, left), (1, b, right)), (p, q))
+        elif type(a) in _NUMBERS and type(b) is Var and type(q := b._value) in _PLAIN_KINDS:
+            return made(b.level, ((1, b, right),), (a, q))
         return apply(a, b)
 
-    def number(level, links, inputs):
+    def made(level, links, inputs):
         try:
             y = value(*inputs)
-        except ArithmeticError:
-            y = _carried_on(value, inputs)
-        return _node(y if type(y) is float else float(y), level, operation, links, inputs)
+        except (ArithmeticError, ValueError):
+            y = _evaluate(operation, inputs)
+        return _node(y if type(y) in _PLAIN_KINDS else float(y), level, operation, links, inputs)
 
-    operation = two.operation = apply.operation
-    function = two if len(slopes) == 2 else apply
+    function = two if len(slopes) == 2 else one
+    operation = function.operation = apply.operation
     function.__name__ = function.__qualname__ = name
-    function.__signature__ = inspect.signature(two if function is two else lambda x, /: x)
     function.__doc__ = f"""{formula}, element by element.
 
     Examples
@@ -1180,7 +1189,7 @@ minimum = _elementwise("minimum", "min(a, b), slope 1 for the smaller, 1/2 if eq
 
 negative = _elementwise("negative", "-x, slope -1", operator.neg, lambda g, y, x: -g)
 exp = _elementwise("exp", "y = e^x, slope y", np.exp, lambda g, y, x: g * y)
-expm1 = _elementwise("expm1", "y = e^x - 1, slope y + 1", np.expm1, lambda g, y, x: g * (y + 1))
+expm1 = _elementwise("expm1", "e^x - 1, slope e^x", np.expm1, lambda g, y, x: g * exp(x))
 log = _elementwise("log", "log x, slope 1 / x", np.log, lambda g, y, x: g / x)
 log1p = _elementwise("log1p", "log(1 + x), slope 1 / (1 + x)", np.log1p,
                      lambda g, y, x: g / (1 + x))
@@ -1192,7 +1201,7 @@ arctan = _elementwise("arctan", "arctan x, slope 1 / (1 + x^2)", np.arctan,
                       lambda g, y, x: g / (1 + x**2))
 tanh = _elementwise("tanh", "y = tanh x, slope 1 - y^2", np.tanh, lambda g, y, x: g * (1 - y**2))
 sigmoid = _elementwise("sigmoid", "y = 1 / (1 + e^-x), slope y (1 - y)", _stable_sigmoid,
-                       lambda g, y, x: g * (y * (1 - y)))
+                       lambda g, y, x: g * (y * sigmoid(-x)))  # 1 - y, where y rounds to 1 too
 softplus = _elementwise("softplus", "log(1 + e^x), slope sigmoid x",
                         lambda x: np.logaddexp(x, 0.0), lambda g, y, x: g * sigmoid(x))
 relu = _elementwise("relu", "max(x, 0), slope 1 above 0, else 0",
@@ -1266,7 +1275,7 @@ def where(condition, a, b):
     >>> grad(lambda x: where(x > 0, x**2, -x))(3.0)
     6.0
     """
-    return _where(a, b, _plain(condition))
+    return _where(a, b, np.asarray(_validate.unmasked(_plain(condition), "condition")))
 
 
 @_documented

@@ -1,5 +1,6 @@
 """Automatic differentiation: exact in every order, for every operation, and loud when misused."""
 
+import array
 import gc
 import itertools
 import math
@@ -676,11 +677,30 @@ def test_items_of_an_array_cost_one_array_for_all():
     assert np.array_equal(g, np.arange(n))
 
 
+class Rows:
+    """A list of rows that only NumPy can read, as the column of a table is."""
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array([0, 0], dtype)
+
+
 def test_entry_listed_twice_counts_twice_in_any_kind_of_list():
-    for twice in ([0, 0], (0, 0), np.array([0, 0])):
+    buffer = array.array("l", [0, 0])
+    for twice in ([0, 0], np.array([0, 0]), buffer, memoryview(buffer), Rows()):
+        g = grad(lambda x, twice=twice: ad.sum(x[twice] ** 2))
+        assert g([1, 2, 3]).tolist() == [4, 0, 0]
+        assert jacobian(g)([1, 2, 3]).diagonal().tolist() == [4, 0, 0]
+    for twice in ([0, 0], (0, 0), np.array([0, 0]), buffer, memoryview(buffer), Rows()):
         assert grad(lambda x, twice=twice: ad.sum(x[twice,]))([1, 2, 3]).tolist() == [2, 0, 0]
     g = grad(lambda x: ad.sum(x[np.arange(3), (0, 0, 1)]))(np.ones((3, 2)))
     assert g.tolist() == [[1, 0], [1, 0], [0, 1]]
+
+
+def test_an_empty_list_takes_no_entry():
+    for none in ([], (), np.zeros(3, bool)):
+        x = Var([1.0, 2.0, 3.0])
+        assert x[none,].shape == (0,)
+        assert backward(ad.sum(x[none,]) + ad.sum(x))[x].tolist() == [1, 1, 1]
 
 
 def test_items_are_added_to_the_cotangent_of_their_array_alone():
@@ -701,8 +721,8 @@ def test_caller_arrays_are_not_changed_and_changing_them_has_no_effect():
     v, index = Var(x), np.array([0, 1])
     mask, rows = np.array([True, False]), [0, 1]
     out = ad.sum(v * c + v[index] * c + v[mask] * 5.0 + v[rows] + ad.where(mask, v, v**2))
-    for array in (x, c, index, mask):
-        array[:] = 0
+    for given_array in (x, c, index, mask):
+        given_array[:] = 0
     rows[:] = [1, 1]
     assert backward(out)[v].tolist() == [2 * 3 + 10 + 1 + 1, 2 * 4 + 1 + 4]
 
@@ -740,6 +760,66 @@ def test_read_only_view_is_copied_because_its_owner_can_change():
     out = ad.sum(v * view)
     buffer[:] = 0
     assert backward(out)[v].tolist() == [3, 4]
+
+
+def test_read_only_array_is_copied_because_a_view_made_before_can_change_it():
+    buffer = np.array([3.0, 4.0])
+    view = buffer[:]
+    buffer.setflags(write=False)
+    v = Var([1.0, 2.0])
+    out = ad.sum(v * buffer)
+    view[:] = 0
+    assert backward(out)[v].tolist() == [3, 4]
+
+
+@pytest.mark.parametrize("kind", [list, np.array, tuple])
+def test_conditions_of_any_kind_may_change_later(kind):
+    first, second = np.array([True, False]), np.array([False, True])
+    condition = kind([first, second])
+    v = Var([[1.0, 2.0], [3.0, 4.0]])
+    out = ad.sum(ad.where(condition, v**2, 0.0))
+    first[:] = second[:] = False
+    condition[0][:] = False
+    assert backward(out)[v].tolist() == [[2, 0], [0, 8]]
+
+
+def test_buffers_as_index_may_change_later():
+    rows, mask = array.array("l", [0, 1]), [[True, False], [False, True]]
+    v = Var([[1.0, 2.0], [3.0, 4.0]])
+    out = ad.sum(v[rows] ** 2) + ad.sum(v[mask,] ** 3)
+    rows[0] = rows[1] = 1
+    mask[0][0] = mask[1][1] = False
+    assert backward(out)[v].tolist() == [[2 + 3, 4], [6, 8 + 48]]
+
+
+MASKED = np.ma.array([1.0, 2.0], mask=[False, True])
+
+
+@pytest.mark.parametrize(
+    "fun",
+    [
+        lambda x: ad.sum(x - MASKED),
+        lambda x: ad.sum(MASKED) + ad.sum(x),
+        lambda x: ad.sum(ad.where(MASKED > 0, x, 0.0)),
+        lambda x: ad.sum(x[np.ma.array([0, 1], mask=[False, True])]),
+        lambda x: x @ MASKED,
+        lambda x: ad.sum(ad.concatenate([x, MASKED])),
+    ],
+)
+def test_masked_entries_are_refused_wherever_they_come_in(fun):
+    with pytest.raises(ValueError, match="masked entries"):
+        grad(fun)([1.0, 2.0])
+
+
+def test_inner_cotangents_can_be_left_out():
+    w, x = Var([2.0, 3.0]), Var(4.0)
+    product = w * x
+    out = ad.sum(product**2)
+    everything, ends = backward(out), backward(out, inner=False)
+    assert set(ends) == {w, x}
+    assert {product, out} <= set(everything)
+    assert ends[w].tolist() == everything[w].tolist() == [64, 96]
+    assert ends[x] == everything[x] == 104
 
 
 def test_functions_cannot_change_what_they_are_differentiated_at():
@@ -1461,3 +1541,16 @@ def test_tiny_net_learns_the_parabola(activation, gain, low, high):
             params = [p - 0.1 * g[w] for p, w in zip(params, v, strict=True)]
         losses.append(loss.value)
     assert low < np.median(losses) < high
+
+
+@pytest.mark.parametrize("x", [-37.0, -15.0, 15.0, 37.0])
+def test_slopes_of_flat_ends_are_exact_relative_to_themselves(x):
+    t = sp.Symbol("t")
+    for function, formula_ in [
+        (ad.sigmoid, 1 / (1 + sp.exp(-t))),
+        (ad.softplus, sp.log(1 + sp.exp(t))),
+        (ad.expm1, sp.exp(t) - 1),
+    ]:
+        for derivative, order in ((grad(function), 1), (grad(grad(function)), 2)):
+            exact = float(sp.N(sp.diff(formula_, t, order).subs(t, sp.Integer(int(x))), 30))
+            assert derivative(x) == pytest.approx(exact, rel=1e-13, abs=0)
