@@ -8,12 +8,13 @@ too. The figures of micrograd are quoted, not measured. The last part shows what
 beside its function, in time and memory, as size and depth grow; its plot is
 `_build/bench_autodiff.png`.
 
-The gradient by hand overwrites each array as soon as it is not needed. "calclib" has a Var for each
-W and b of a layer, "calclib flat" one vector of all parameters, as `nn.train` has it.
+The gradient by hand overwrites each array as soon as it is not needed. "calclib" is a gradient with
+a Var for each W and b of a layer; in the rows that train, the step is the same code as by hand.
+"nn.train" is the whole of it: optimizer, checks of what is not finite, and the record of losses.
 
-The arrays of the Adam row are large enough that glibc hands freed ones back to the system, so a
-tape pays for its memory again in every step. The row is there twice: with the defaults of glibc,
-and in a process of its own that keeps what is freed, for all contenders alike.
+The arrays of the Adam row are large enough that glibc hands freed ones back to the system, and a
+tape pays for its memory again in every step, unless the process keeps it, as `nn.train` asks for:
+all contenders profit alike. The second of the two rows is from a process that hands it back.
 """
 
 import importlib
@@ -37,6 +38,7 @@ import autograd.numpy as anp
 import numpy as np
 
 from calclib import autodiff as ad
+from calclib import nn, optimizers
 
 
 def installed(name):
@@ -56,11 +58,8 @@ if jax:
     jnp = jax.numpy
 
 PICTURE = Path(__file__).parents[1] / "_build" / "bench_autodiff.png"
-KEEP_FREED = {  # glibc reads them when a process starts; 32 MB is the largest first value it takes
-    "MALLOC_MMAP_THRESHOLD_": str(2**25),
-    "MALLOC_TRIM_THRESHOLD_": str(2**30),
-}
-OTHERS = ("calclib", "calclib flat", "autograd", "torch eager", "JAX jit")
+HAND_BACK = {"MALLOC_MMAP_THRESHOLD_": str(2**17)}  # glibc's first value, here for good
+OTHERS = ("calclib", "nn.train", "autograd", "torch eager", "JAX jit")
 MICROGRAD = {"MLP": "15,000", "Rosenbrock, arrays": "2,247", "scalar graph": "74"}  # as reported
 
 
@@ -103,13 +102,9 @@ def network(sizes, rng):
     return [part for W in weights for part in (W, np.zeros(W.shape[1]))]
 
 
-def parts_like(p):
-    """Return the function from a flat vector to its parts, in the shapes of p."""
-    ends = np.cumsum([0, *(part.size for part in p)]).tolist()
-    places = [(slice(a, b), part.shape) for part, a, b in zip(p, ends, ends[1:], strict=False)]
-    return lambda theta: [
-        theta[place].reshape(shape) if len(shape) > 1 else theta[place] for place, shape in places
-    ]
+def layers_of(p):
+    """Return the layers that the parts W, b, W, b, ... make up."""
+    return [nn.Layer(W, b) for W, b in zip(p[::2], p[1::2], strict=True)]
 
 
 def forward(xp, layer, p, x):
@@ -157,11 +152,8 @@ def gradients(p, x, mine, other, of_torch, of_jax):
         found = ad.backward(out)
         return out.value, [found[each] for each in v]
 
-    parts = parts_like(p)
-    flat = ad.value_and_grad(lambda theta: mine(forward(ad, ad.affine, parts(theta), x)))
     runs = {
         "calclib": recorded,
-        "calclib flat": flat,
         "autograd": autograd.value_and_grad(lambda p: other(forward(anp, product, p, x))),
     }
     if torch:
@@ -183,8 +175,6 @@ def started(name, p):
         return [torch.tensor(part, requires_grad=True) for part in p]
     if name == "JAX jit":
         return list(map(jnp.asarray, p))
-    if name == "calclib flat":
-        return np.concatenate([part.ravel() for part in p])
     return [part.copy() for part in p]
 
 
@@ -202,7 +192,6 @@ def mlp():
 
 def joined(value, parts):
     """Return value and gradient as one list; JAX returns before it has computed, so wait."""
-    parts = [parts] if isinstance(parts, np.ndarray) else parts
     return [value, *(jax.block_until_ready(parts) if jax else parts)]
 
 
@@ -288,9 +277,6 @@ def sgd(steps=1000):
         for part, g in zip(p, grads, strict=True):
             part -= 0.1 * g
 
-    def update_flat(theta, g, k):
-        theta -= 0.1 * g
-
     def update_torch(p, grads, k):
         with torch.no_grad():
             torch._foreach_add_(p, grads, alpha=-0.1)
@@ -302,24 +288,45 @@ def sgd(steps=1000):
     def update_jax(p, grads, k):
         p[:] = stepped(p, grads)
 
-    compare("1,000 SGD steps, 1-16-16-1, 100 points", trainings(runs, p, steps, update, update_flat,
-            update_torch, update_jax), 2.5,
-            tol=1e-6, times=5, inner=1)  # fmt: skip
+    def whole(layers, steps):
+        return nn.train(layers, square_loss, (x, y), optimizers.sgd(0.1), epochs=steps)
+
+    contenders = trainings(runs, p, steps, update, whole, update_torch, update_jax)
+    compare("1,000 SGD steps, 1-16-16-1, 100 points", contenders, 2.5, tol=1e-6, times=5, inner=1)
 
 
-def trainings(runs, p, steps, update, update_flat, update_torch, update_jax):
+def square_loss(params, X, y):
+    """Return the loss of the SGD row, as a reader writes it."""
+    return nn.mse(nn.forward(params, X), y)
+
+
+def class_loss(params, X, y):
+    """Return the loss of the Adam row, as a reader writes it."""
+    return nn.cross_entropy(nn.forward(params, X), y)
+
+
+def trainings(runs, p, steps, update, whole, update_torch, update_jax):
     """Return for each library what trains from p and returns the parameters as arrays."""
-    updates = {"calclib flat": update_flat, "torch eager": update_torch, "JAX jit": update_jax}
+    updates = {"torch eager": update_torch, "JAX jit": update_jax}
 
     def trained(name, run):
         own = updates.get(name, update)
         parts = joined(0.0, train(run, own, started(name, p), steps))[1:]
         return [part.detach() for part in parts] if name == "torch eager" else parts
 
-    return {name: lambda name=name, run=run: trained(name, run) for name, run in runs.items()}
+    def by_train():
+        return [part for layer in whole(layers_of(p), steps).params for part in layer]
+
+    them = {name: lambda name=name, run=run: trained(name, run) for name, run in runs.items()}
+    return them if handing_back() else them | {"nn.train": by_train}
 
 
-def adam(steps=10, memory=""):
+def handing_back():
+    """Tell whether this process hands freed memory back."""
+    return HAND_BACK.items() <= os.environ.items()
+
+
+def adam(steps=40):
     """Compare Adam on a classifier, where the matrix products dominate."""
     rng = np.random.default_rng(0)
     p, x = network([64, 128, 128, 10], rng), rng.normal(size=(1024, 64))
@@ -360,19 +367,12 @@ def adam(steps=10, memory=""):
         part -= (1e-3 / (1 - 0.9**k)) * m / (xp.sqrt(v / (1 - 0.999**k)) + 1e-8)
 
     moments = [(np.empty_like(part), np.empty_like(part)) for part in p]
-    total = sum(part.size for part in p)
-    flat_moments = np.empty(total), np.empty(total)
 
     def update(p, grads, k):
         for part, g, (m, v) in zip(p, grads, moments, strict=True):
             if k == 1:
                 m[:] = v[:] = 0
             adam_of(np, part, g, m, v, k)
-
-    def update_flat(theta, g, k):
-        if k == 1:
-            flat_moments[0][:] = flat_moments[1][:] = 0
-        adam_of(np, theta, g, *flat_moments, k)
 
     kept = {}
 
@@ -397,9 +397,12 @@ def adam(steps=10, memory=""):
             kept["jax"] = [(jnp.zeros_like(part), jnp.zeros_like(part)) for part in p]
         p[:], kept["jax"] = stepped(p, grads, kept["jax"], float(k))
 
-    title = f"Adam steps ({steps} of 1,000), 64-128-128-10{memory}"
-    compare(title, trainings(runs, p, steps, update, update_flat, update_torch, update_jax), 1.2,
-            tol=1e-6, times=9, inner=1)  # fmt: skip
+    def whole(layers, steps):
+        return nn.train(layers, class_loss, (x, labels), optimizers.adam(1e-3), epochs=steps)
+
+    contenders = trainings(runs, p, steps, update, whole, update_torch, update_jax)
+    title = f"{steps} Adam steps, 64-128-128-10" + ", handed back" * handing_back()
+    compare(title, contenders, 1.2, tol=1e-6, times=5, inner=1)
 
 
 def scalars():
@@ -452,12 +455,8 @@ def loss_of(depth, width, batch=128):
     """Return the loss of a network as a function of its flat parameters, and a point."""
     rng = np.random.default_rng(0)
     p, x = network([width] * depth + [1], rng), rng.normal(size=(batch, width))
-    parts = parts_like(p)
-
-    def loss(theta):
-        return ad.mean(forward(ad, ad.affine, parts(theta), x) ** 2)
-
-    return loss, np.concatenate([part.ravel() for part in p])
+    theta, layers = nn.flatten(layers_of(p))
+    return lambda theta: ad.mean(nn.forward(layers(theta), x) ** 2), theta
 
 
 def beside_function(depth, width):
@@ -499,8 +498,8 @@ def growth():
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["keep-freed"]:
-        sys.exit(adam(memory=", kept"))
+    if handing_back():
+        sys.exit(adam())
     missing = [name for name, there in (("torch", torch), ("jax", jax)) if not there]
     print("value and gradient over hand-written NumPy, one thread, float64; "
           f"not installed: {', '.join(missing) or 'none'}; micrograd: as reported")  # fmt: skip
@@ -508,8 +507,6 @@ if __name__ == "__main__":
     for row in (mlp, rosenbrock, sgd, adam):
         row()
     sys.stdout.flush()
-    subprocess.run(
-        [sys.executable, __file__, "keep-freed"], env=os.environ | KEEP_FREED, check=True
-    )
+    subprocess.run([sys.executable, __file__], env=os.environ | HAND_BACK, check=True)
     scalars()
     growth()

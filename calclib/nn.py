@@ -287,7 +287,7 @@ def cross_entropy(logits, labels):
 
 def _labels(labels, m, classes):
     """Return the labels as an array of int, shape (m,), each from 0 to classes - 1."""
-    labels = np.asarray(labels)
+    labels = np.asarray(_validate.unmasked(labels, "labels"))
     if labels.shape != (m,):
         way = "argmax(axis=1)" if labels.shape == (m, classes) else "ravel()"
         raise ValueError(
@@ -341,30 +341,42 @@ def flatten(params):
     [Layer(W=array([[10., 20.]]), b=array([30., 40.]))]
     """
     layers = _layers(params)
+    cut, p = _cut(layers), sum(part.size for layer in layers for part in layer)
+
+    def unflatten(theta):
+        theta = _finite(theta, "theta")
+        if theta.shape != (p,):
+            raise ValueError(
+                f"theta must have shape {(p,)}, got {theta.shape}; "
+                "use the vector that flatten gives for these layers"
+            )
+        return cut(theta.copy() if isinstance(theta, np.ndarray) else theta)
+
+    theta = ad.concatenate([part.reshape(-1) for layer in layers for part in layer])
+    return theta, unflatten
+
+
+def _cut(layers):
+    """Give the function that cuts a vector, array or Var, into layers of these shapes."""
     shapes = [part.shape for layer in layers for part in layer]
     ends = np.cumsum([prod(shape) for shape in shapes]).tolist()
     places = [slice(*ends) for ends in pairwise([0, *ends])]
 
-    def unflatten(theta):
-        theta = _finite(theta, "theta")
-        if isinstance(theta, np.ndarray):
-            theta = theta.copy()
-        if theta.shape != (ends[-1],):
-            raise ValueError(
-                f"theta must have shape {(ends[-1],)}, got {theta.shape}; "
-                "use the vector that flatten gives for these layers"
-            )
+    def cut(theta):
         parts = [
             theta[place] if len(shape) == 1 else theta[place].reshape(shape)
             for place, shape in zip(places, shapes, strict=True)
         ]
         return [Layer(W, b) for W, b in zip(parts[::2], parts[1::2], strict=True)]
 
-    theta = ad.concatenate([part.reshape(-1) for layer in layers for part in layer])
-    return theta, unflatten
+    return cut
 
 
 # Training
+
+
+class _NotFiniteError(Exception):
+    """A step of training met a number that is not finite; the text says where."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -480,9 +492,9 @@ def train(
 
     Notes
     -----
-    The gradient is that of `autodiff.value_and_grad`. For a loss that is a mean over the rows, the
-    gradient on a random batch has the full gradient as its expectation. A smaller last batch counts
-    as a step like the others, so its rows weigh more.
+    The gradient comes from `autodiff.backward`, with a Var for each W and b. For a loss that is a
+    mean over the rows, the gradient on a random batch has the full gradient as its expectation. A
+    smaller last batch counts as a step like the others, so its rows weigh more.
 
     Training has diverged when a value, a gradient or a step is not finite. The message names the
     epoch and the place where this is seen first, on the way forward or back.
@@ -513,9 +525,10 @@ def train(
             "call it with its learning rate"
         )
     batches = _batches(X, y, batch_size, rng)
-    value, value_and_grad = _measures(loss, unflatten)
+    value, value_and_grad = _measures(loss, unflatten, _cut(layers))
     measure = value_and_grad if batch_size is None else value  # all rows: g serves the next step
     show = _progress_line(progress, epochs)
+    _keep_freed_memory()
 
     _check_start(loss, unflatten, theta, X, y)
     full, g = measure(theta, X, y)
@@ -528,11 +541,12 @@ def train(
             for batch in batches():
                 if batch_size is not None:
                     _, g = value_and_grad(theta, *batch)
-                step, state = optimizer.update(g, state, theta)
-                theta = _moved(theta, step, layers)
+                with np.errstate(all="ignore"):
+                    step, state = optimizer.update(g, state, theta)
+                    theta = _moved(theta, step, layers)
                 steps += 1
             full, g = measure(theta, X, y)
-        except FloatingPointError as where:
+        except _NotFiniteError as where:
             trouble = (
                 f"Diverged in epoch {epoch}: the first number that is not finite is in {where}. "
                 f"{_largest(theta, layers)}"
@@ -554,6 +568,17 @@ def train(
         optimizer=optimizer,
         state=state,
     )
+
+
+def _keep_freed_memory():
+    """Free one array of nearly 32 MB that nobody has touched.
+
+    The memory allocator of Linux (glibc) hands larger arrays back to the system when they are
+    freed, and each step asks for them again. It stops doing so for arrays up to the largest, of at
+    most 32 MB, that it has seen freed: see "dynamic mmap threshold" in mallopt(3). Elsewhere this
+    does nothing.
+    """
+    np.empty(2**22 - 2**10)
 
 
 def _batches(X, y, size, rng):
@@ -578,10 +603,10 @@ def _batches(X, y, size, rng):
     return deal
 
 
-def _measures(loss, unflatten):
+def _measures(loss, unflatten, cut):
     """Give two functions of theta, X and y: the loss, and the loss with its gradient.
 
-    What is not finite there becomes a FloatingPointError that says where.
+    What is not finite there is raised as `_NotFiniteError`, which says where.
     """
 
     def value(theta, X, y):
@@ -589,7 +614,15 @@ def _measures(loss, unflatten):
             return float(_validate.finite(loss(unflatten(theta), X, y), theta, "loss")), None
 
     def value_and_grad(theta, X, y):
-        return ad.value_and_grad(lambda theta: loss(unflatten(theta), X, y))(theta)
+        layers = [Layer(*map(ad.Var, layer)) for layer in cut(theta)]
+        with np.errstate(all="ignore"):
+            out = loss(layers, X, y)
+            slopes = ad.backward(out, inner=False)
+        parts = [
+            slopes.get(part, np.zeros(part.shape)).reshape(-1) for layer in layers for part in layer
+        ]
+        g = _validate.finite(np.concatenate(parts), theta, "the gradient of the loss")
+        return float(_validate.finite(out.value, theta, "loss")), g
 
     def guarded(measure):
         def at(theta, X, y):
@@ -599,7 +632,7 @@ def _measures(loss, unflatten):
                 where = _first_not_finite(loss, unflatten(theta), X, y)
                 if where is None:
                     raise
-                raise FloatingPointError(where) from None
+                raise _NotFiniteError(where) from None
 
         return at
 
@@ -639,7 +672,7 @@ def _moved(theta, step, layers):
         )
     theta = theta + step
     if not np.isfinite(theta).all():
-        raise FloatingPointError(f"the step of {_block(layers, np.argmin(np.isfinite(theta)))}")
+        raise _NotFiniteError(f"the step of {_block(layers, np.argmin(np.isfinite(theta)))}")
     return theta
 
 

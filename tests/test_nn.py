@@ -620,6 +620,29 @@ def test_logarithm_of_a_loss_that_reaches_zero_diverges(batch_size):
     assert "the first number that is not finite is in log behind layer 1." in result.message
 
 
+def test_a_number_that_rounds_to_zero_is_no_divergence_whatever_numpy_is_told_to_raise():
+    data, params = ([[1e-10]], [[1e-200]]), [Layer([[1e-170]], [0.0])]
+    with np.errstate(all="raise"):
+        result = train(params, square_loss("tanh"), data, adam(1e-3), epochs=5)
+    assert result.status == "finished"
+
+
+def test_a_hidden_label_is_refused():
+    labels = np.ma.array([0, 1, 0], mask=[False, True, False])
+    with pytest.raises(ValueError, match="labels must not have masked entries"):
+        cross_entropy(np.ones((3, 2)), labels)
+
+
+def test_a_block_that_the_loss_does_not_use_stays():
+    def loss(params, X, y):
+        return mse(forward(params[:1], X), y)
+
+    unused = Layer([[5.0]], [6.0])
+    result = train([Layer([[0.0]], [0.0]), unused], loss, ([[1.0]], [[1.0]]), sgd(0.1), epochs=3)
+    assert result.losses[-1] < result.losses[0]
+    assert (result.params[1].W.item(), result.params[1].b.item()) == (5, 6)
+
+
 def test_arithmetic_that_fails_at_the_start_is_refused_by_name():
     with pytest.raises(ValueError, match="finite at the start, but divide behind layer 1 is not"):
         train(
