@@ -326,7 +326,7 @@ def describe_page(app, pagename, templatename, context, doctree):
     text = next((words(p) for p in doctree.findall(nodes.paragraph) if is_prose(p)), "")
     body = context["body"].replace(MISLEADING_LABEL, "<summary>")
     body = body.replace(' role="doc-biblioentry"', ' role="listitem"')  # the former is deprecated
-    context["body"] = spoken_headers(body)
+    context["body"] = breakable_names(spoken_headers(body))
     context["book_description"] = text if len(text) <= 160 else text[:157].rsplit(" ", 1)[0] + " …"
 
 
@@ -345,6 +345,12 @@ def spoken_headers(html):
         return f'<th class="head">{hidden}<p aria-hidden="true">{match[1]}</p></th>'
 
     return re.sub(r'<th class="head"><p>(.*?)</p></th>', mended, html, flags=re.DOTALL)
+
+
+def breakable_names(html):
+    """Let the name of a test break behind an underscore, where a column is too narrow for it."""
+    names = r'(?<=<span class="pre">)test_\w+\.test_\w+'
+    return re.sub(names, lambda match: match[0].replace("_", "_<wbr>"), html)
 
 
 def is_prose(paragraph):
