@@ -1,6 +1,7 @@
 """The bug museum: every test that is shown fails on the faulty version and passes on the fixed."""
 
 import ast
+import functools
 import inspect
 import re
 from pathlib import Path
@@ -132,6 +133,66 @@ def test_a_fix_and_its_test_are_folded_away():
 def test_what_catches_nothing_is_not_called_a_test(museum, capsys):
     museum["caught"](lambda version: None, museum["faulty_1"], museum["fixed_1"])
     assert capsys.readouterr().out.count("passes") == 2
+
+
+# --- the pitfalls of the chapters -----------------------------------------------------------------
+
+PLACE = r"\{ref\}`(Exhibit|Belief) (\d+) <(bug|belief)-(\d+)>`"
+WITH_PITFALLS = sorted((ROOT / "chapters").glob("0*.ipynb"))
+OF_ROOMS = [path for path in WITH_PITFALLS if "01" <= path.name[:2] <= "08"]
+
+every_chapter = pytest.mark.parametrize("chapter", WITH_PITFALLS, ids=lambda path: path.stem)
+
+
+@functools.cache
+def text_of(chapter):
+    nb = nbformat.read(chapter, as_version=4)
+    return "\n\n".join(cell.source for cell in nb.cells if cell.cell_type == "markdown")
+
+
+def pitfalls(chapter):
+    """Give the pitfalls of a chapter, each as one line."""
+    section = text_of(chapter).split("## Pitfalls\n", 1)[1].split("\n## ", 1)[0]
+    parts = (part.removeprefix("- ") for part in re.split(r"\n\n|\n(?=- )", section))
+    return [" ".join(part.split()) for part in parts if part.startswith('**"')]
+
+
+def linked_from(chapter):
+    links = re.findall(PLACE, "\n".join(pitfalls(chapter)))
+    return {(kind, int(k)) for _, _, kind, k in links}
+
+
+@every_chapter
+def test_a_link_to_the_museum_ends_its_pitfall_and_names_what_it_leads_to(chapter):
+    assert len(pitfalls(chapter)) >= 6
+    for pitfall in pitfalls(chapter):
+        links = re.findall(PLACE, pitfall)
+        assert len(links) == len(re.findall(r"(?:bug|belief)-\d", pitfall)), pitfall
+        end = ", ".join(f"{{ref}}`{name} {shown} <{kind}-{k}>`" for name, shown, kind, k in links)
+        assert not links or pitfall.endswith(f". {end}."), pitfall
+        for name, shown, kind, k in links:
+            assert (name, shown) == ({"bug": "Exhibit", "belief": "Belief"}[kind], k)
+            assert f"\n({kind}-{k})=\n" in f"\n{markdown()}"
+
+
+@every_exhibit
+def test_an_exhibit_is_linked_from_the_pitfalls_of_a_chapter_of_its_room(k):
+    before = markdown()[: markdown().index(f"(bug-{k})=")]
+    room = re.split(r"^## Room \d: ", before, flags=re.MULTILINE)[-1]
+    anchors = re.findall(r"\{ref\}`(ch-[a-z-]+)`", room.split("\n(bug-", 1)[0])
+    homes = [c for c in WITH_PITFALLS if text_of(c).startswith(tuple(f"({a})=" for a in anchors))]
+    assert len(homes) == len(anchors) > 0
+    assert any(("bug", k) in linked_from(chapter) for chapter in homes)
+
+
+@pytest.mark.parametrize("k", BELIEFS)
+def test_a_belief_is_linked_from_the_pitfalls_of_a_chapter(k):
+    assert any(("belief", k) in linked_from(chapter) for chapter in OF_ROOMS)
+
+
+@pytest.mark.parametrize("chapter", OF_ROOMS, ids=lambda path: path.stem)
+def test_the_pitfalls_of_a_chapter_lead_to_the_museum(chapter):
+    assert linked_from(chapter)
 
 
 # --- half a fix is caught too ---------------------------------------------------------------------
