@@ -1,6 +1,7 @@
 """The bug museum: every test that is shown fails on the faulty version and passes on the fixed."""
 
 import ast
+import functools
 import inspect
 import re
 from pathlib import Path
@@ -51,9 +52,19 @@ def printed():
     return "".join(out.text for out in outputs if out.output_type == "stream")
 
 
+def markdown():
+    return "\n".join(cell.source for cell in NOTEBOOK.cells if cell.cell_type == "markdown")
+
+
 def prose():
-    text = " ".join(cell.source for cell in NOTEBOOK.cells if cell.cell_type == "markdown")
-    return " ".join(text.split())
+    return " ".join(markdown().split())
+
+
+def exhibit(k):
+    """Give the text from an exhibit's anchor to the next exhibit or room."""
+    begin = markdown().index(f"(bug-{k})=\n### {k}. ")
+    end = re.compile(r"^\(bug-|^## ", re.MULTILINE).search(markdown(), begin + 5).start()
+    return markdown()[begin:end]
 
 
 # --- every exhibit --------------------------------------------------------------------------------
@@ -84,18 +95,27 @@ def test_the_chapter_shows_that_the_fault_is_caught(k):
 
 @every_exhibit
 def test_an_exhibit_can_be_linked_asks_and_tells(k):
-    text = "\n".join(cell.source for cell in NOTEBOOK.cells if cell.cell_type == "markdown")
-    begin = text.index(f"(bug-{k})=\n### {k}. ")
-    end = re.compile(r"^\(bug-|^## ", re.MULTILINE).search(text, begin + 5).start()
-    assert text[begin:end].count("**Find it.**") == 1
-    assert text[begin:end].count("{admonition} The fault\n:class: dropdown") == 1
+    assert exhibit(k).count("**Find it.**") == 1
+    assert exhibit(k).count("{admonition} The fault\n:class: dropdown") == 1
+
+
+@every_exhibit
+def test_an_exhibit_sets_one_exercise_between_its_question_and_its_answer(k):
+    marks = re.findall(r"\*\*Find it|\{exercise\}|\} The fault", exhibit(k))
+    assert marks == ["**Find it", "{exercise}", "} The fault"]
+
+
+def test_the_goals_name_every_exercise_once():
+    ranges = re.findall(r"10\.(\d+) to 10\.(\d+)", NOTEBOOK.cells[0].source)
+    named = [k for first, last in ranges for k in range(int(first), int(last) + 1)]
+    assert named == list(range(1, markdown().count("{exercise}") + 1))
 
 
 def test_no_exhibit_and_no_belief_is_missing():
-    text = "\n".join(cell.source for cell in NOTEBOOK.cells if cell.cell_type == "markdown")
-    labels = [int(k) for k in re.findall(r"^\(bug-(\d+)\)=$", text, re.MULTILINE)]
+    labels = [int(k) for k in re.findall(r"^\(bug-(\d+)\)=$", markdown(), re.MULTILINE)]
     assert sorted(labels) == list(EXHIBITS)
-    assert re.findall(r"^\(belief-(\d)\)=$", text, re.MULTILINE) == [str(k) for k in BELIEFS]
+    beliefs = re.findall(r"^\(belief-(\d)\)=\n### Belief (\d)\. ", markdown(), re.MULTILINE)
+    assert beliefs == [(str(k), str(k)) for k in BELIEFS]
 
 
 def test_no_definition_replaces_another():
@@ -113,6 +133,66 @@ def test_a_fix_and_its_test_are_folded_away():
 def test_what_catches_nothing_is_not_called_a_test(museum, capsys):
     museum["caught"](lambda version: None, museum["faulty_1"], museum["fixed_1"])
     assert capsys.readouterr().out.count("passes") == 2
+
+
+# --- the pitfalls of the chapters -----------------------------------------------------------------
+
+PLACE = r"\{ref\}`(Exhibit|Belief) (\d+) <(bug|belief)-(\d+)>`"
+WITH_PITFALLS = sorted((ROOT / "chapters").glob("0*.ipynb"))
+OF_ROOMS = [path for path in WITH_PITFALLS if "01" <= path.name[:2] <= "08"]
+
+every_chapter = pytest.mark.parametrize("chapter", WITH_PITFALLS, ids=lambda path: path.stem)
+
+
+@functools.cache
+def text_of(chapter):
+    nb = nbformat.read(chapter, as_version=4)
+    return "\n\n".join(cell.source for cell in nb.cells if cell.cell_type == "markdown")
+
+
+def pitfalls(chapter):
+    """Give the pitfalls of a chapter, each as one line."""
+    section = text_of(chapter).split("## Pitfalls\n", 1)[1].split("\n## ", 1)[0]
+    parts = (part.removeprefix("- ") for part in re.split(r"\n\n|\n(?=- )", section))
+    return [" ".join(part.split()) for part in parts if part.startswith('**"')]
+
+
+def linked_from(chapter):
+    links = re.findall(PLACE, "\n".join(pitfalls(chapter)))
+    return {(kind, int(k)) for _, _, kind, k in links}
+
+
+@every_chapter
+def test_a_link_to_the_museum_ends_its_pitfall_and_names_what_it_leads_to(chapter):
+    assert len(pitfalls(chapter)) >= 6
+    for pitfall in pitfalls(chapter):
+        links = re.findall(PLACE, pitfall)
+        assert len(links) == len(re.findall(r"(?:bug|belief)-\d", pitfall)), pitfall
+        end = ", ".join(f"{{ref}}`{name} {shown} <{kind}-{k}>`" for name, shown, kind, k in links)
+        assert not links or pitfall.endswith(f". {end}."), pitfall
+        for name, shown, kind, k in links:
+            assert (name, shown) == ({"bug": "Exhibit", "belief": "Belief"}[kind], k)
+            assert f"\n({kind}-{k})=\n" in f"\n{markdown()}"
+
+
+@every_exhibit
+def test_an_exhibit_is_linked_from_the_pitfalls_of_a_chapter_of_its_room(k):
+    before = markdown()[: markdown().index(f"(bug-{k})=")]
+    room = re.split(r"^## Room \d: ", before, flags=re.MULTILINE)[-1]
+    anchors = re.findall(r"\{ref\}`(ch-[a-z-]+)`", room.split("\n(bug-", 1)[0])
+    homes = [c for c in WITH_PITFALLS if text_of(c).startswith(tuple(f"({a})=" for a in anchors))]
+    assert len(homes) == len(anchors) > 0
+    assert any(("bug", k) in linked_from(chapter) for chapter in homes)
+
+
+@pytest.mark.parametrize("k", BELIEFS)
+def test_a_belief_is_linked_from_the_pitfalls_of_a_chapter(k):
+    assert any(("belief", k) in linked_from(chapter) for chapter in OF_ROOMS)
+
+
+@pytest.mark.parametrize("chapter", OF_ROOMS, ids=lambda path: path.stem)
+def test_the_pitfalls_of_a_chapter_lead_to_the_museum(chapter):
+    assert linked_from(chapter)
 
 
 # --- half a fix is caught too ---------------------------------------------------------------------
@@ -231,12 +311,16 @@ def test_runs_go_wrong_as_told(museum):
     assert np.ptp(museum["faulty_6"]([-6.0, -2.0, 2.0, 6.0])) < 1e-5
     assert museum["faulty_7"](5.0, 100)[0] == pytest.approx(2.638, abs=5e-4)
     assert museum["faulty_9"](museum["twice"], 5.0, 1e-8)[1:] == (1, "converged")
+    slopes = 2 * np.linspace(1, 5, 9999) + 5 * np.cos(np.linspace(1, 5, 9999))
+    assert min(slopes) == pytest.approx(0.878, abs=5e-4)
+    assert "The smallest slope on the shelf is 0.878" in prose()
     x, steps, says = museum["faulty_10"](museum["fourth"], 5.0, 0.1)
     assert (steps, says) == (3, "converged")
     assert x == pytest.approx(-1.9e13, rel=0.02)
     for line in (
         "[-1.1105 -1.1105 -1.1105 -1.1105]\n",
         "minimum found at 2.638; slope there 0.897\n",
+        "0.878 at 2.730\n",
         "converged at 5.000000 after 1 step\n",
         "converged at -1.9e+13 after 3 steps\n",
     ):
