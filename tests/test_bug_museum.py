@@ -251,7 +251,34 @@ def relative(x):
     return 1e-4 * np.abs(x).max()
 
 
+def adam_from_step_1_twice(slope, x, rate, steps):
+    m = v = np.zeros_like(x)
+    for t in range(steps):
+        g, t = slope(x), max(t, 1)
+        m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g * g
+        x = x - rate * (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
+    return x
+
+
+def race_of_one_step(rules, problem, start, steps):
+    losses = {}
+    for name, rule in rules.items():
+        x = np.array(start)
+        step, _ = rule.update(problem.grad(x), rule.init(x), x)
+        losses[name] = float(problem.fun(x + step))
+    return losses
+
+
 HALF_FIXED = {
+    "the slope of one polynomial": (1, lambda coefficients, x: 9 * x * x + 4 * x - 5),
+    "starts for ends": (6, np.array),
+    "a run that never starts": (7, lambda x, steps: (x, "not found")),
+    "a run that stands still": (8, lambda x, steps: (x, [x] * (steps + 1))),
+    "a run that never arrives": (9, lambda slope, x, rate: (x, 0, "max_steps")),
+    "a run that is never done": (10, lambda fun, x, rate: (x, 0, "max_steps")),
+    "a step for a sigmoid": (15, lambda x: np.heaviside(x, 0.5)),
+    "Adam that counts 1, 1, 2, 3": (23, adam_from_step_1_twice),
+    "a race of one step": (24, race_of_one_step),
     "a copy that stays whole": (4, step_in_whole_numbers),
     "one-sided, with a relative step": (12, second_differences(one_sided, relative)),
     "central, with a tiny step": (12, second_differences(central, lambda x: 1e-7)),
