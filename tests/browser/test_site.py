@@ -1,5 +1,6 @@
 """The built site as a reader meets it: from a file, without a network, in both themes."""
 
+import re
 from functools import cache
 from html.parser import HTMLParser
 from urllib.parse import unquote, urlsplit
@@ -55,6 +56,12 @@ def test_on_a_phone_only_code_and_formulas_scroll_sideways(read, name):
           }).map((each) => `${each.tagName}.${each.className}: ${each.scrollWidth}`)"""
     )
     assert wide == []
+
+
+@pytest.mark.parametrize("paper", ["A4", "Letter"])
+def test_the_formula_card_prints_on_one_sheet(read, paper):
+    pdf = read("formulas.html").pdf(format=paper)
+    assert len(re.findall(rb"/Type\s*/Page\b", pdf)) == 1
 
 
 class Links(HTMLParser):
