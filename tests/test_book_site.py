@@ -66,9 +66,9 @@ def test_an_empty_table_header_is_no_header_and_a_formula_is_read_aloud():
     )
 
 
-def test_the_name_of_a_test_may_break_behind_an_underscore():
+def test_a_dotted_name_may_break_behind_a_dot_or_an_underscore():
     code = '<code><span class="pre">{}</span></code>'
-    broken = code.format("test_<wbr>nn.test_<wbr>rows")
+    broken = code.format("test_<wbr>nn.<wbr>test_<wbr>rows")
     assert book_site.breakable_names(code.format("test_nn.test_rows")) == broken
     assert book_site.breakable_names(code.format("max_steps")) == code.format("max_steps")
 

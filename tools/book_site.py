@@ -348,9 +348,9 @@ def spoken_headers(html):
 
 
 def breakable_names(html):
-    """Let the name of a test break behind an underscore, where a column is too narrow for it."""
-    names = r'(?<=<span class="pre">)test_\w+\.test_\w+'
-    return re.sub(names, lambda match: match[0].replace("_", "_<wbr>"), html)
+    """Let a dotted name break behind a dot or an underscore where a column is too narrow for it."""
+    names = r'(?<=<span class="pre">)[a-z_]\w*\.\w+'
+    return re.sub(names, lambda match: re.sub(r"([._])", r"\1<wbr>", match[0]), html)
 
 
 def is_prose(paragraph):
