@@ -2,6 +2,7 @@
 
 import book_site
 import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 
 @pytest.fixture
@@ -64,6 +65,16 @@ def test_an_empty_table_header_is_no_header_and_a_formula_is_read_aloud():
     assert '<span class="visually-hidden">eta lambda k</span>' in book_site.spoken_headers(
         header(formula)
     )
+
+
+def test_a_line_that_was_printed_in_pieces_is_one_line():
+    pieces = [new_output("stream", name="stdout", text=text) for text in ("a ", "b\n\n", "c")]
+    picture = new_output("display_data", data={"text/plain": "<Figure>"})
+    cell = new_code_cell("", outputs=[pieces[0], picture, *pieces[1:]])
+    notebook = new_notebook(cells=[new_markdown_cell(""), new_code_cell(""), cell])
+    book_site.join_streams(notebook)
+    assert [output.get("text") for output in cell.outputs] == ["a b\n\nc", None]
+    assert notebook.cells[1].outputs == []
 
 
 def test_a_dotted_name_may_break_behind_a_dot_or_an_underscore():

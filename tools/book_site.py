@@ -198,7 +198,7 @@ def run_notebooks_side_by_side(app, env, docnames):
         notebook = reader and reader.read(text)
         if notebook and not in_cache(cache, notebook):
             waiting.append((path, notebook))
-    if len(waiting) < 2:
+    if not waiting:
         return
     logger.info("running %d notebooks, %d at a time", len(waiting), min(WORKERS, len(waiting)))
 
@@ -216,8 +216,24 @@ def run_notebooks_side_by_side(app, env, docnames):
             result = running.result()
             if result.err is None:
                 logger.info("%s: ran in %.1f seconds", path.name, result.time)
+                join_streams(notebook)
                 bundle = CacheBundleIn(notebook, str(path), data={"execution_seconds": result.time})
                 cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
+
+
+def join_streams(notebook):
+    """Join what a cell prints, which comes in pieces: MyST-NB would give each a line of its own."""
+    for cell in notebook.cells:
+        streams, kept = {}, []
+        for output in cell.get("outputs", ()):
+            if output.output_type == "stream" and output.name in streams:
+                streams[output.name].text += output.text
+                continue
+            if output.output_type == "stream":
+                streams[output.name] = output
+            kept.append(output)
+        if kept:
+            cell.outputs = kept
 
 
 def in_cache(cache, notebook):

@@ -1,15 +1,20 @@
 """The built site as a reader meets it: from a file, without a network, in both themes."""
 
+import html
 import re
 from functools import cache
 from html.parser import HTMLParser
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import nbformat
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from site_pages import PAGES, SITE, THEMES
 
 BOOK = [name for name in PAGES if name.startswith(("chapters/", "index", "notation", "references"))]
+
+CHAPTERS = sorted((Path(__file__).parents[2] / "chapters").glob("*.ipynb"))
 
 every_page = pytest.mark.parametrize("name", PAGES)
 every_theme = pytest.mark.parametrize("theme", THEMES)
@@ -73,6 +78,17 @@ def test_the_formula_card_prints_whole_on_one_sheet(read, paper):
             .map((cell) => cell.textContent)"""
     )
     assert cut == []
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
+def test_a_page_prints_what_the_notebook_has_stored(chapter):
+    nb = nbformat.read(chapter, as_version=4)
+    outputs = (out for cell in nb.cells for out in cell.get("outputs", ()))
+    stored = [out.text.rstrip() for out in outputs if out.output_type == "stream"]
+    page = (SITE / "chapters" / chapter.name).with_suffix(".html").read_text("utf-8")
+    block = r'<div class="output stream[^"]*"><div class="highlight"><pre>(.*?)</pre>'
+    shown = [re.sub(r"<[^>]+>", "", text) for text in re.findall(block, page, re.DOTALL)]
+    assert [html.unescape(text).rstrip() for text in shown] == stored
 
 
 class Links(HTMLParser):
