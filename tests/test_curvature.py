@@ -448,6 +448,26 @@ def test_what_is_no_hessian_vector_product_is_refused(hvp, error, words):
         top_eigenvalue(hvp, 2, rng=generator())
 
 
+@pytest.mark.parametrize("part", [0.5, 0.1, 0.01, 1e-3])
+def test_products_that_are_unsymmetric_by_a_thousandth_are_refused(part):
+    with pytest.raises(ValueError, match=r"symmetric H, got u\.Hv = .* and v\.Hu = "):
+        power([[2.0, 1.0], [1.0 + 2 * part, 3.0]])
+
+
+def test_products_by_differences_of_a_gradient_pass_for_symmetric():
+    problem, x = problems.valley(), np.array([-1.2, 1.0])
+    steps = {"central": (1e-5, 1e-5), "one-sided": (1e-8, 0.0)}
+    for ahead, behind in steps.values():
+
+        def hvp(v, ahead=ahead, behind=behind):
+            change = problem.grad(x + ahead * v) - problem.grad(x - behind * v)
+            return change / (ahead + behind)
+
+        top = top_eigenvalue(hvp, 2, rng=generator(), max_steps=5)
+        exact = np.linalg.eigvalsh(problem.hess(x))[-1]
+        assert top.value == pytest.approx(exact, rel=1e-4)
+
+
 def test_power_iteration_asks_for_a_generator_and_whole_numbers():
     with pytest.raises(TypeError, match="default_rng"):
         top_eigenvalue(lambda v: v, 2, rng=0)
