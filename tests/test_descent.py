@@ -1237,6 +1237,30 @@ def test_pairs_without_positive_curvature_are_left_out():
     assert (np.diff(result.values) < 0).all()
 
 
+def test_no_pair_without_positive_curvature_reaches_the_two_loops(monkeypatch):
+    """At a kink no step fulfils the conditions, and the lowest point seen is taken all the same.
+
+    Along sqrt|x| the slope has grown on the way to it, so that s.y is negative.
+    """
+    taken, two_loops = [], descent._two_loops
+
+    def noted(g, pairs):
+        taken.extend((s, y) for s, y in pairs)
+        return two_loops(g, pairs)
+
+    def fun(p):
+        return np.sqrt(abs(p[0])) + p[1] ** 2
+
+    def grad(p):
+        return np.array([np.sign(p[0]) / (2 * np.sqrt(abs(p[0]))), 2 * p[1]])
+
+    monkeypatch.setattr(descent, "_two_loops", noted)
+    result = lbfgs(fun, [1.0, 0.1], grad=grad, max_steps=10)
+    steps, turns = np.diff(result.path, axis=0), np.diff([grad(x) for x in result.path], axis=0)
+    assert min(s @ y for s, y in zip(steps, turns, strict=True)) < 0
+    assert all(s @ y > 0 for s, y in taken)
+
+
 def test_a_gradient_whose_square_overflows_does_not_stop_lbfgs():
     result = lbfgs(lambda x: math.exp(x * x), 20.0, grad=lambda x: 2 * x * math.exp(x * x))
     assert result.success
@@ -1469,6 +1493,13 @@ def test_a_wrong_gradient_ends_in_an_error_that_says_so(offset):
 def test_a_fall_below_the_rounding_of_the_function_passes_at_once():
     t = backtracking(lambda x: 1e6 + x * x, 1e-9, -1e-9, gradient=2e-9)
     assert t == 1.0
+
+
+@pytest.mark.parametrize("slope", [1e-13, 1e-14])
+def test_a_step_that_lowers_nothing_does_not_pass(slope):
+    """A fall by 1e-4 of the slope is lost in the rounding of 1; a fall by the slope is not."""
+    with pytest.raises(ValueError, match="no step along direction lowers fun"):
+        backtracking(lambda x: 1.0, 0.0, -1.0, gradient=slope)
 
 
 @pytest.mark.parametrize(
