@@ -17,7 +17,9 @@ import numpy as np
 
 from calclib import _validate, numerical
 
-# Second derivatives taken as differences of a gradient agree across the diagonal to about 1e-10.
+# Relative to the largest entry. A formula, or a program differentiated by rule, keeps it by far.
+# Differences of a gradient agree across the diagonal to about eps^(2/3) |g| = 4e-11 |g|: they keep
+# it where the gradient is at most a hundred times as large as H, and else are made symmetric.
 _SYMMETRIC_TO = 1e-8
 
 
@@ -96,7 +98,7 @@ class TopEigenvalue:
         )
 
 
-def classify(hess, *, tol=1e-8):
+def classify(hess, *, tol=1e-6, error=0.0):
     r"""Tell a minimum from a maximum and a saddle by the signs of the eigenvalues of H.
 
     All positive: minimum. All negative: maximum. Both signs: saddle. Else, with a zero among
@@ -106,9 +108,12 @@ def classify(hess, *, tol=1e-8):
     ----------
     hess : array_like, shape (n, n), or float
         The Hessian at a point where the gradient is zero, symmetric; a number for n = 1.
-    tol : float, default 1e-8
+    tol : float, default 1e-6
         An eigenvalue counts as zero when its size is at most tol times the largest size,
         dimensionless, in [0, 1).
+    error : float, default 0.0
+        How far the eigenvalues may be off, in their units, 0 or above: one of at most this size
+        counts as zero, too. `numerical.hessian_with_error` gives it.
 
     Returns
     -------
@@ -118,7 +123,8 @@ def classify(hess, *, tol=1e-8):
     Raises
     ------
     ValueError
-        If `hess` is not square, not finite or not symmetric, or `tol` is outside [0, 1).
+        If `hess` is not square, not finite or not symmetric, `tol` is outside [0, 1), or `error`
+        is negative.
     TypeError
         If `hess` does not hold real numbers.
 
@@ -127,9 +133,17 @@ def classify(hess, *, tol=1e-8):
     Degenerate means that second derivatives do not decide: x^4, -x^4 and x^3 all have H = 0 at 0.
     A zero beside eigenvalues of both signs leaves a saddle, for there is a way up and a way down.
 
-    The eigenvalues come with an error of about 1e-16 times the largest; those of a Hessian made by
-    differences with about 1e-8 times the largest. The default tolerance fits the second. Where the
-    Hessian is exact and the condition number is above 1e8, give a smaller one.
+    How large an eigenvalue must be to count depends on where H comes from. Let lambda be the
+    largest size.
+
+    - A formula, or `autodiff`: exact but for rounding, about n eps lambda with eps = 2.2e-16. Give
+      ``tol=n * 2.2e-16`` to tell what a condition number above 1e6 hides from the default.
+    - Differences of fun, `numerical.hessian`: about 1.5e-8 times |f| and, a third of it, the fourth
+      derivatives, at x of size 1 or less. That is no part of lambda. The default has room for 60
+      times lambda, and so for a function whose values, slopes and curvatures are of like size.
+      Elsewhere let the error be measured, as below.
+    - Differences of a gradient, `numerical.jacobian`: about 4e-11 times the length of the gradient.
+      They are not symmetric: give (H + H.T) / 2.
 
     The condition number is that of the sizes. A ratio of the signed eigenvalues is negative at a
     saddle and measures nothing.
@@ -148,12 +162,19 @@ def classify(hess, *, tol=1e-8):
     CriticalPoint(saddle, eigenvalues [-0.4721, 8.472], condition number 17.94)
     >>> point.eigenvectors[:, 0].round(3).tolist()
     [0.851, 0.526]
+
+    A gutter, flat along (2, 1), far below ground:
+
+    >>> from calclib import numerical
+    >>> H, error = numerical.hessian_with_error(lambda p: (p[0] - 2 * p[1]) ** 2 - 1e6)([1.0, 0.3])
+    >>> classify(H, error=error).kind
+    'degenerate'
     """
-    H = _symmetric(hess)
     tol = _validate.fraction(_validate.number(tol, "tol"), "tol")
-    eigenvalues, eigenvectors = np.linalg.eigh(H)
+    error = _validate.at_least_zero(_validate.number(error, "error"), "error")
+    eigenvalues, eigenvectors = np.linalg.eigh(_symmetric(hess, error))
     sizes = np.abs(eigenvalues)
-    zero = sizes <= tol * sizes.max()
+    zero = sizes <= max(tol * sizes.max(), error)
     up, down = (eigenvalues > 0) & ~zero, (eigenvalues < 0) & ~zero
     if up.any() and down.any():
         kind = "saddle"
@@ -365,8 +386,8 @@ def quadratic_model(fun, x, *, grad=None, hess=None):
     return model
 
 
-def _symmetric(hess):
-    """Return a symmetric matrix of floats, (n, n), or say why hess is none."""
+def _symmetric(hess, error=0.0):
+    """Return a symmetric matrix of floats, (n, n), or say why hess is none to within the error."""
     H = _validate.real(hess, "hess")
     if H.ndim == 0:
         H = H.reshape(1, 1)
@@ -376,11 +397,12 @@ def _symmetric(hess):
             "numerical.hessian(fun)(x) does"
         )
     gap = np.abs(H / 2 - H.T / 2)
-    if gap.max() > _SYMMETRIC_TO * np.abs(H).max() / 2:
+    if gap.max() > max(_SYMMETRIC_TO * np.abs(H).max() / 2, error):
         i, j = np.unravel_index(gap.argmax(), gap.shape)
         raise ValueError(
             f"hess must be symmetric, got {H[i, j]:.6g} at [{i}, {j}] and {H[j, i]:.6g} at "
-            f"[{j}, {i}]; mend the second derivatives, or use (H + H.T) / 2"
+            f"[{j}, {i}], {2 * gap.max().item():.2g} apart; mend the second derivatives, or, if "
+            "they are differences of a gradient, use (H + H.T) / 2"
         )
     return H / 2 + H.T / 2
 

@@ -384,7 +384,7 @@ def newton(
         As in `minimize`.
     hess : callable, optional
         The Hessian of `fun`, from x to shape (n, n), symmetric; to a number where x is one. Without
-        it, central differences: ``numerical.hessian(fun)``.
+        it, central differences of `fun`: ``numerical.hessian_with_error(fun)``.
     damping : float, default 0.0
         What is added to every eigenvalue of H, in units of fun over units of x squared, 0 or above.
     line_search : bool, default False
@@ -405,7 +405,7 @@ def newton(
     Raises
     ------
     ValueError
-        As `minimize`; if `hess` gives another shape, is not finite at `x0` or not symmetric; if
+        As `minimize`; if `hess` gives another shape, or is not finite or not symmetric at `x0`; if
         `damping` is negative.
     TypeError
         As `minimize`; if `hess` is no function or `line_search` neither True nor False.
@@ -424,19 +424,29 @@ def newton(
     Where H + damping I is not positive definite its step may lead up. With ``line_search`` each
     eigenvalue is therefore replaced by its size: p = -sum of v_j (v_j . g) / |lambda_j|. This is
     Newton's step where all are positive, and it leads down everywhere, away from a saddle. A saddle
-    still ends the run where g has no part along the directions of negative curvature.
+    still ends the run where g has no part along the directions of negative curvature, and no
+    damping supplies one. A start beside the saddle, along ``curvature.classify(H)``'s first
+    eigenvector, lies lower than the saddle, and from there a line search cannot come back.
 
     An eigenvalue of H + damping I counts as zero when its size is at most n 2.2e-16 times the
-    largest. For an H made by differences it does so within their error, 6e-8 times the largest
-    size or 6e-8 |fun| / r^2, where r is the smallest max(1, |x_j|). The step is then not defined,
-    and the status "singular".
+    largest, for rounding, or at most the error of H. The step is then not defined, and the status
+    "singular". Of a Hessian by differences of `fun` the error is measured at each point, as
+    `numerical.hessian_with_error` says. A `hess` that is given counts as exact but for what is
+    unsymmetric in it: the error is the length of H - H^T. It is 0 for ``numerical.hessian(fun)``,
+    whose error is not; leave `hess` out instead.
 
-    The kind is told of the Hessian at the end. It is not told when the Hessian one step further
-    differs by more than a quarter of its smallest eigenvalue: then the run is still on its way to a
-    degenerate point, or down a slope such as exp(x) that has no flat one.
+    Differences of a gradient, ``hess=numerical.jacobian(grad)``, are not quite symmetric; the step
+    takes (H + H^T) / 2. Where r is the smallest max(1, |x_j|), rounding makes H and H^T differ by
+    about eps^(2/3) |g| / r = 4e-11 |g| / r, and in one-sided differences by twice eps^(1/2) |g| / r
+    = 3e-8 |g| / r. At the start an H is refused that differs by more than 1e-7 |g| / r and by more
+    than 1e-4 of its largest entry; on the way there is only the error.
 
-    A step costs one Hessian and its eigenvectors, of the order of n^3 operations; `nfev` counts the
-    values of `fun` that differences took.
+    The kind is told of the Hessian at the end, with the same zero. It is not told when the Hessian
+    one step further differs by more than a quarter of its smallest eigenvalue: then the run is
+    still on its way to a degenerate point, or down a slope such as exp(x) that has no flat one.
+
+    A step costs one Hessian and its eigenvectors, of the order of n^3 operations. By differences it
+    takes 4 n (n + 1) + 2 values of `fun` for the Hessian and its error; `nfev` counts them.
 
     References
     ----------
@@ -467,37 +477,31 @@ def newton(
     if damping < 0:
         raise ValueError(f"damping must be 0 or above, got {damping}; 0 is the plain method")
     run = _Run(fun, x0, grad, max_steps, tol, diverge_at, callback)
-    by_differences = hess is None
-    if by_differences:
-        run.fun.is_differenced = True
-        hess = _nan_outside(numerical.hessian(run.fun), lambda x: x.shape * 2)
-    hess = _Counted("hess", hess)
+    hess = _measured_hessian(run) if hess is None else _given_hessian(hess)
     advice = "another start" if line_search else "line_search=True, or another start"
 
     with np.errstate(all="ignore"):
-        H = hess(run.x)
+        H, error = hess(run.x)
         if not np.isfinite(H).all():
             raise ValueError(
                 f"hess is not finite at the start {_validate.show(run.x)}; "
                 "start where the second derivatives are defined"
             )
-        curvature.classify(H)  # refuses what is not symmetric
+        _refuse_lopsided(run, H)
         status = run.status()
         while status is None:
             if not np.isfinite(H).all():
                 status, why = _DIVERGED, "the Hessian is not finite at x, so no step is defined"
                 break
-            n = run.x.size
-            point = curvature.classify(H.reshape(n, n) + damping * np.eye(n))
+            point = _eigen(H + damping * np.eye(len(H)), error)
             lambdas, vectors = point.eigenvalues, point.eigenvectors
-            sizes = np.abs(lambdas)
-            zero = _error_of_differences(run, sizes.max()) if by_differences else 0.0
-            zero = max(zero, n * _EPS * sizes.max())
-            if sizes.min() <= zero:
-                status, why = _SINGULAR, _singular(lambdas, damping, zero)
+            if np.isinf(point.condition_number):
+                status, why = _SINGULAR, _singular(lambdas, damping, error)
                 break
             parts = vectors.T @ run.g.ravel()
-            p = -(vectors @ (parts / (sizes if line_search else lambdas))).reshape(run.x.shape)
+            if line_search:
+                lambdas = np.abs(lambdas)
+            p = -(vectors @ (parts / lambdas)).reshape(run.x.shape)
             if line_search:
                 t = _armijo(run.fun, run.x, run.value, np.vdot(run.g, p), p, 1e-4, 0.5, 1.0)
                 if t is None:
@@ -507,12 +511,12 @@ def newton(
             if not run.move(run.x + p):
                 status, why = _DIVERGED, _EDGE
                 break
-            H = hess(run.x)
+            H, error = hess(run.x)
             status = run.status()
         else:
-            why = (
-                _landing(run, H, hess, by_differences, line_search) if status == _CONVERGED else ""
-            )
+            why = ""
+            if status == _CONVERGED:
+                why = _landing(run, H, error, hess, damping, line_search)
     options = {"damping": (damping, 0.0), "line_search": (line_search, False)}
     return run.result(status, why, advice, _call_text("newton", options))
 
@@ -863,50 +867,95 @@ class _Run:
         )
 
 
-def _singular(lambdas, damping, zero):
+def _measured_hessian(run):
+    """Give the function x -> (H, error) by differences of the counted fun, NaN where undefined."""
+    run.fun.is_differenced = True
+
+    def nothing(x):
+        return np.full(x.shape * 2, np.nan), np.nan
+
+    pair = _nan_outside(numerical.hessian_with_error(run.fun), nothing)
+
+    def measured(x):
+        H, error = pair(x)
+        return np.reshape(H, (x.size, x.size)), error
+
+    return measured
+
+
+def _given_hessian(hess):
+    """Give the function x -> (H, error), where all that is known of an error is the asymmetry."""
+    hess = _Counted("hess", hess)
+
+    def given(x):
+        H = hess(x).reshape(x.size, x.size)
+        return H, _length((H - H.T).ravel())
+
+    return given
+
+
+def _eigen(H, error):
+    """Give the eigenvalues and vectors, where zero is what rounding or the error may have made."""
+    return curvature.classify(H, tol=len(H) * _EPS, error=error)
+
+
+def _refuse_lopsided(run, H):
+    """Refuse an H that is less symmetric than even one-sided differences of a gradient are."""
+    r = np.maximum(1, np.abs(run.x)).min()
+    if np.abs(H - H.T).max() > max(1e-4 * np.abs(H).max(), 1e-7 * float(run.norm) / r):
+        curvature.classify(H)  # raises
+
+
+def _singular(lambdas, damping, error):
     """Say that (H + damping I) p = -g has no single solution, and what to try."""
     matrix = "the Hessian" if damping == 0 else "the damped Hessian"
     which = "it" if len(lambdas) == 1 else "one of them"
+    within = f" within the error {error:.2g}" if error > 0 else ""
     size = np.abs(lambdas).max()
-    more = max(1e-3 * size, 10 * zero) if size > zero else 1
+    more = max(1e-3 * size, 10 * error) if size > error else 1
     enough = damping + max(0, -lambdas[0]) + more
     return (
-        f"{matrix} has {_spread(lambdas)}, and {which} counts as zero, so Newton's step is not "
-        f"defined. Use damping, for example damping={enough:.2g}: it solves "
+        f"{matrix} has {_spread(lambdas)}, and {which} counts as zero{within}, so Newton's step is "
+        f"not defined. Use damping, for example damping={enough:.2g}: it solves "
         "(H + damping I) p = -g."
     )
 
 
-def _error_of_differences(run, size):
-    """Bound the error of an eigenvalue when the Hessian is made by differences of fun."""
-    scale = np.maximum(1, np.abs(run.x)).min()
-    return 4 * _EPS**0.5 * max(size, abs(run.value) / scale**2)
-
-
-def _landing(run, H, hess, by_differences, line_search):
+def _landing(run, H, error, hess, damping, line_search):
     """Say of what kind the flat point is where Newton's method has landed."""
     if not np.isfinite(H).all():
         return "The Hessian is not finite there and does not tell the kind of the point."
-    point = curvature.classify(H)
-    size = np.abs(point.eigenvalues).max()
-    if by_differences and size > 0:
-        error = _error_of_differences(run, size)
-        point = curvature.classify(H, tol=min(max(error / size, 1e-8), 0.999))
+    point = _eigen(H, error)
     has = f"The Hessian there has {_spread(point.eigenvalues)}"
     if point.kind == "degenerate":
         which = "it counts" if run.x.size == 1 else "one counts"
-        return f"{has}: {which} as zero, so second derivatives do not tell the kind of the point."
+        within = f" within the error {error:.2g}" if error > 0 else ""
+        return (
+            f"{has}: {which} as zero{within}, so second derivatives do not tell the kind of the "
+            "point."
+        )
     if not _is_settled(run, point, hess):
         return f"{has}, but one more step would change it by much: it does not tell the kind."
     if point.kind == "minimum":
         return f"{has}: a minimum."
-    enough = -1.005 * point.eigenvalues[0]
-    search = "another start" if line_search else "line_search=True from a start beside it"
     return (
-        f"{has}: a {point.kind}, not a minimum. "
-        f"Newton's method goes to flat points of any kind; try {search}, or damping above "
-        f"{enough:.3g}."
+        f"{has}: a {point.kind}, not a minimum. Newton's method goes to flat points of any kind; "
+        f"try {_way_out(point, damping, line_search)}."
     )
+
+
+def _way_out(point, damping, line_search):
+    """Say from where, and how, fun can be followed down from a saddle or a maximum.
+
+    Along the lowest eigenvector fun is lower than at the point, and with a line search it never
+    rises again. A start that has no part along it comes back, whatever the damping.
+    """
+    lowest = point.eigenvalues[0]
+    along = f", along the eigenvector of {lowest:.3g}" if point.kind == "saddle" else ""
+    start, enough = f"a start beside it{along}", -1.005 * lowest
+    if line_search or damping >= enough:
+        return start
+    return f"{start}{along and ','} with line_search=True or damping above {enough:.3g}"
 
 
 def _is_settled(run, point, hess):
@@ -918,8 +967,8 @@ def _is_settled(run, point, hess):
     p = -(V @ (V.T @ run.g.ravel() / lambdas)).reshape(run.x.shape)
     if not _is_finite(p):
         return False
-    H, ahead = (V * lambdas) @ V.T, hess(run.x + p).reshape(len(V), len(V))
-    return bool(np.abs(ahead - H).max() <= 0.25 * np.abs(lambdas).min())
+    H, (ahead, _) = (V * lambdas) @ V.T, hess(run.x + p)
+    return bool(np.abs((ahead + ahead.T) / 2 - H).max() <= 0.25 * np.abs(lambdas).min())
 
 
 def _spread(lambdas):
@@ -1139,7 +1188,7 @@ def _shape_message(name, x, got):
 def _central(fun, runs):
     """Give central differences of the counted `fun`, not a number where `fun` is not finite."""
     fun.is_differenced = True
-    single = _nan_outside(numerical.grad(fun), lambda x: x.shape)
+    single = _nan_outside(numerical.grad(fun), lambda x: np.full(x.shape, np.nan))
 
     def columns(x):
         n, k = x.shape
@@ -1152,15 +1201,15 @@ def _central(fun, runs):
     return columns if runs else single
 
 
-def _nan_outside(derivative, shape):
-    """Give a derivative by differences of a counted `fun`, NaN where `fun` is not defined."""
+def _nan_outside(derivative, nothing):
+    """Give a derivative by differences of a counted `fun`, nothing(x) where `fun` is undefined."""
 
     def counted(x):
         try:
             return derivative(x)
         except ValueError as error:
             if _outside_domain(error):
-                return np.full(shape(np.asarray(x)), np.nan)
+                return nothing(np.asarray(x))
             raise error.__cause__ or error from None  # the sentence of the counted fun is enough
 
     return counted

@@ -111,14 +111,76 @@ def test_one_number_is_a_hessian_of_one_coordinate():
     assert max_stable_rate(4) == 0.5
 
 
-def test_an_eigenvalue_counts_as_zero_at_the_tolerance_and_not_above_it():
-    assert classify(np.diag([1e-8, 1.0])).kind == "degenerate"
-    assert classify(np.diag([1.01e-8, 1.0])).kind == "minimum"
-    assert classify(np.diag([-1e-8, 1.0])).kind == "degenerate"
-    assert classify(np.diag([-1.01e-8, 1.0])).kind == "saddle"
+@pytest.mark.parametrize(("tol", "options"), [(1e-6, {}), (1e-8, {"tol": 1e-8})])
+def test_an_eigenvalue_counts_as_zero_at_the_tolerance_and_not_above_it(tol, options):
+    assert classify(np.diag([tol, 1.0]), **options).kind == "degenerate"
+    assert classify(np.diag([1.01 * tol, 1.0]), **options).kind == "minimum"
+    assert classify(np.diag([-tol, 1.0]), **options).kind == "degenerate"
+    assert classify(np.diag([-1.01 * tol, 1.0]), **options).kind == "saddle"
     assert classify(np.diag([0.1, 1.0]), tol=0.1).kind == "degenerate"
     exact = classify(np.diag([1e-12, 1.0]), tol=0)
     assert (exact.kind, exact.condition_number) == ("minimum", 1e12)
+
+
+def test_an_eigenvalue_counts_as_zero_within_the_error_too():
+    H = np.diag([-0.01, 1.0])
+    assert classify(H, error=0.01).kind == "degenerate"
+    assert classify(H, error=0.01).condition_number == np.inf
+    assert classify(H, error=0.0099).kind == "saddle"
+    assert classify(H, error=1.0).kind == "degenerate"
+    assert classify(np.diag([1e-12, 1.0]), tol=0, error=1e-13).kind == "minimum"
+    assert classify(np.diag([1e-7, 1.0]), error=1e-13).kind == "degenerate"  # by tol
+
+
+def test_a_hessian_may_be_unsymmetric_by_its_error():
+    H = [[1.0, 0.5], [0.52, 3.0]]
+    np.testing.assert_allclose(
+        classify(H, error=0.0101).eigenvalues, np.linalg.eigvalsh([[1, 0.51], [0.51, 3]])
+    )
+    with pytest.raises(ValueError, match=r"0\.5 at \[0, 1\] and 0\.52 at \[1, 0\], 0\.02 apart"):
+        classify(H, error=0.0099)
+
+
+FLAT = {
+    "x^2 + y^4": (lambda p: p[0] ** 2 + p[1] ** 4, [0.0, 0.0]),
+    "x^2 - y^4": (lambda p: p[0] ** 2 - p[1] ** 4, [0.0, 0.0]),
+    "x^2 + y^3": (lambda p: p[0] ** 2 + p[1] ** 3, [0.0, 0.0]),
+    "x^2 + 10 y^4": (lambda p: p[0] ** 2 + 10 * p[1] ** 4, [0.0, 0.0]),
+    "cos x + sin y": (lambda p: np.cos(p[0]) + np.sin(p[1]), [0.0, 0.0]),
+    "-(x + y)^2": (lambda p: -((p[0] + p[1]) ** 2), [0.3, 2.0]),
+}
+
+
+@pytest.mark.parametrize(("fun", "x"), FLAT.values(), ids=FLAT)
+def test_differences_of_functions_of_order_one_are_judged_right(fun, x):
+    assert classify(numerical.hessian(fun)(x)).kind == "degenerate"
+    H, error = numerical.hessian_with_error(fun)(x)
+    assert classify(H, tol=0, error=error).kind == "degenerate"
+
+
+@pytest.mark.parametrize("level", [0.0, 1.0, 100.0])
+def test_the_rounding_of_a_level_bends_no_gutter(level):
+    rng = generator()
+
+    def gutter(p):
+        return level + (p[0] - 2 * p[1]) ** 2
+
+    for _ in range(500):
+        assert classify(numerical.hessian(gutter)(rng.normal(size=2))).kind == "degenerate"
+
+
+@pytest.mark.parametrize("level", [1e4, -1e6, 1e8])
+def test_on_a_high_level_the_error_tells_what_the_default_cannot(level):
+    rng, guessed = generator(), set()
+
+    def gutter(p):
+        return level + (p[0] - 2 * p[1]) ** 2
+
+    for _ in range(100):
+        H, error = numerical.hessian_with_error(gutter)(rng.normal(size=2))
+        guessed.add(classify(H).kind)
+        assert classify(H, error=error).kind == "degenerate"
+    assert guessed > {"degenerate"}
 
 
 @pytest.mark.parametrize("scale", [1e-300, 1e-5, 1e5, 1e300])
@@ -418,6 +480,21 @@ def test_a_tolerance_outside_0_to_1_is_refused(tol):
         power(np.eye(2), tol=tol)
 
 
+@pytest.mark.parametrize(
+    ("error", "words"), [(-1e-8, "0 or above"), (np.nan, "finite"), (np.inf, "finite")]
+)
+def test_an_error_below_zero_is_refused(error, words):
+    with pytest.raises(ValueError, match=f"error must be {words}"):
+        classify(np.eye(2), error=error)
+
+
+def test_the_gap_is_told_where_the_entries_look_alike():
+    """Differences of a gradient of about 1000 are off by about 1e-8, whatever the Hessian is."""
+    H = [[0.02, 0.703427], [0.703427 + 3e-8, 0.02]]
+    with pytest.raises(ValueError, match=r"got 0\.703427 at .* and 0\.703427 at .*, 3e-08 apart"):
+        classify(H)
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_a_product_that_is_not_finite_is_refused(bad):
     with pytest.raises(ValueError, match=r"hvp is not finite: got \[.*\] in product 1"):
@@ -446,6 +523,26 @@ def test_a_product_that_is_not_finite_is_refused(bad):
 def test_what_is_no_hessian_vector_product_is_refused(hvp, error, words):
     with pytest.raises(error, match=words):
         top_eigenvalue(hvp, 2, rng=generator())
+
+
+@pytest.mark.parametrize("part", [0.5, 0.1, 0.01, 1e-3])
+def test_products_that_are_unsymmetric_by_a_thousandth_are_refused(part):
+    with pytest.raises(ValueError, match=r"symmetric H, got u\.Hv = .* and v\.Hu = "):
+        power([[2.0, 1.0], [1.0 + 2 * part, 3.0]])
+
+
+def test_products_by_differences_of_a_gradient_pass_for_symmetric():
+    problem, x = problems.valley(), np.array([-1.2, 1.0])
+    steps = {"central": (1e-5, 1e-5), "one-sided": (1e-8, 0.0)}
+    for ahead, behind in steps.values():
+
+        def hvp(v, ahead=ahead, behind=behind):
+            change = problem.grad(x + ahead * v) - problem.grad(x - behind * v)
+            return change / (ahead + behind)
+
+        top = top_eigenvalue(hvp, 2, rng=generator(), max_steps=5)
+        exact = np.linalg.eigvalsh(problem.hess(x))[-1]
+        assert top.value == pytest.approx(exact, rel=1e-4)
 
 
 def test_power_iteration_asks_for_a_generator_and_whole_numbers():

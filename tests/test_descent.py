@@ -11,7 +11,7 @@ import sympy as sp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calclib import descent, numerical, problems, schedules
+from calclib import curvature, descent, numerical, problems, schedules
 from calclib.descent import (
     DescentResult,
     backtracking,
@@ -1040,7 +1040,12 @@ def test_where_the_hessian_is_positive_definite_a_line_search_changes_no_full_st
         (lambda x: -np.cos(x), 0.3, "the eigenvalue 1: a minimum."),
         (np.cos, 0.3, "the eigenvalue -1: a maximum, not a minimum"),
         (lambda p: p[0] ** 2 - p[1] ** 2, [1.0, 1.0], "a saddle, not a minimum"),
-        (lambda p: p[0] ** 2 + p[1] ** 4, [0.0, 0.0], "one counts as zero"),
+        (
+            lambda p: p[0] ** 2 + p[1] ** 4,
+            [0.0, 0.0],
+            "one counts as zero within the error 1.8e-07",
+        ),
+        (lambda p: p[0] ** 2 - 100 * p[1] ** 4, [0.0, 0.0], "one counts as zero"),
         (lambda p: 1000 + p[0] ** 2 + 0 * p[1], [0.0, 1.0], "one counts as zero"),
         (lambda x: x**4, 1.0, "one more step would change it by much"),
         (lambda x: x**3, 1.0, "one more step would change it by much"),
@@ -1052,6 +1057,217 @@ def test_the_message_says_of_what_kind_the_point_is_where_newton_lands(fun, x0, 
     assert result.status == "converged"
     assert words in result.message
     assert result.message.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("low", "kind"), [(2e-9, "a minimum."), (-2e-9, "a saddle, not a minimum."), (0.0, "as zero")]
+)
+def test_an_exact_hessian_is_judged_to_its_rounding(low, kind):
+    H = np.diag([2.0, low])
+    start = [1.0, 0.0] if low == 0 else [1.0, 1.0]
+    kwargs = {"grad": lambda x: H @ x, "hess": lambda x: H}
+    result = newton(lambda x: x @ H @ x / 2, start, damping=0.1 * (low == 0), **kwargs)
+    assert result.status == "converged"
+    assert kind in result.message
+
+
+def logistic(condition):
+    """The loss of a logistic regression with features of sizes up to a million, and |w|^2 / 2."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 4)) * condition ** np.linspace(0, 0.5, 4)
+    y = rng.uniform(size=60) < 0.5
+
+    def fun(w):
+        return np.logaddexp(0, X @ w).sum() - y @ X @ w + w @ w / 2
+
+    def share(w):
+        return 1 / (1 + np.exp(-X @ w))
+
+    def grad(w):
+        return X.T @ (share(w) - y) + w
+
+    def hess(w):
+        return (X.T * (share(w) * (1 - share(w)))) @ X + np.eye(4)
+
+    return fun, grad, hess
+
+
+@pytest.mark.parametrize("condition", [1.0, 1e6, 1e10])
+def test_a_convex_loss_has_a_minimum_however_narrow_it_is(condition):
+    fun, grad, hess = logistic(condition)
+    result = newton(fun, np.zeros(4), grad=grad, hess=hess, line_search=True)
+    assert result.status == "converged"
+    lowest, *_, highest = np.linalg.eigvalsh(hess(result.x))
+    assert lowest > 1
+    assert highest / lowest > condition
+    assert result.message.endswith(": a minimum.")
+
+
+@pytest.mark.parametrize("line_search", [False, True])
+def test_differences_of_a_steep_gradient_do_not_end_a_run_in_an_error(line_search):
+    """Their two sides agree to 4e-11 times the gradient only, 1000 here, where H is about 1."""
+    rng, told = np.random.default_rng(0), 0
+    for _ in range(100):
+        a, tilt = rng.normal(size=3), 1e3 * rng.normal(size=3)
+
+        def fun(x, a=a, tilt=tilt):
+            return x @ x / 2 + np.sin(a @ x) + tilt @ x
+
+        def grad(x, a=a, tilt=tilt):
+            return x + np.cos(a @ x) * a + tilt
+
+        hess = numerical.jacobian(grad)
+        x0 = rng.normal(size=3)
+        result = newton(fun, x0, grad=grad, hess=hess, line_search=line_search, tol=1e-6)
+        if result.success and "does not tell" not in result.message:
+            told += 1
+            H = np.eye(3) - np.sin(a @ result.x) * np.outer(a, a)
+            kind = "a minimum." if np.linalg.eigvalsh(H)[0] > 0 else "a saddle"
+            assert kind in result.message
+    assert told == 100 if line_search else told > 50
+
+
+@pytest.mark.parametrize(("scheme", "steep"), [("central", 1e8), ("forward", 1e5)])
+def test_a_start_with_a_steep_gradient_is_not_refused_for_what_differences_leave(scheme, steep):
+    """The exact Hessian is [[2, 1, 1], [1, 2, 1], [1, 1, 2]], with eigenvalues 1, 1 and 4."""
+    rng, uneven = np.random.default_rng(0), []
+    for _ in range(50):
+        tilt, x0 = steep * rng.normal(size=3), rng.normal(size=3)
+
+        def fun(x, tilt=tilt):
+            return x @ x / 2 + x.sum() ** 2 / 2 + tilt @ x
+
+        def grad(x, tilt=tilt):
+            return x + x.sum() + tilt
+
+        hess = numerical.jacobian(grad, scheme=scheme)
+        uneven.append(np.abs(hess(x0) - hess(x0).T).max())
+        result = newton(fun, x0, grad=grad, hess=hess, max_steps=1)
+        assert result.nit == 1
+    assert max(uneven) > 2e-4
+
+
+@pytest.mark.parametrize("scheme", ["central", "forward"])
+@pytest.mark.parametrize("level", [0.0, 1e6])
+def test_differences_of_a_gradient_are_singular_within_what_they_are_unsymmetric_by(level, scheme):
+    rng = np.random.default_rng(0)
+
+    def grad(p):
+        return 2 * (p[0] - 2 * p[1]) * np.array([1.0, -2.0])
+
+    for _ in range(50):
+        x0 = rng.normal(size=2)
+        hess = numerical.jacobian(grad, scheme=scheme)
+        result = newton(lambda p: level + (p[0] - 2 * p[1]) ** 2, x0, grad=grad, hess=hess)
+        assert (result.status, result.nit) == ("singular", 0)
+
+
+@pytest.mark.parametrize("level", [0.0, 100.0, 1e6])
+@pytest.mark.parametrize("line_search", [False, True])
+def test_differences_never_take_a_gutter_for_a_minimum_or_a_saddle(level, line_search):
+    rng = np.random.default_rng(0)
+
+    def gutter(p):
+        return level + (p[0] - 2 * p[1]) ** 2
+
+    for _ in range(50):
+        result = newton(gutter, rng.normal(size=2), line_search=line_search)
+        if result.success:
+            assert "one counts as zero" in result.message
+        else:
+            assert result.status == "singular"
+
+
+def crooked_after(k, crooked):
+    """The Hessian 2 I of squares, with an entry more from call k on."""
+    calls = []
+
+    def hess(x):
+        calls.append(x)
+        return 2 * np.eye(2) + np.array([[0, crooked], [0, 0]]) * (len(calls) >= k)
+
+    return hess
+
+
+def test_of_a_hessian_that_is_not_symmetric_on_the_way_the_symmetric_part_is_taken():
+    """What is unsymmetric, [[0, 0.2], [-0.2, 0]], has the length 0.28, below the eigenvalues."""
+    result = newton(squares, [1.0, 2.0], grad=twice, hess=crooked_after(2, 0.2), damping=2.0)
+    assert result.message.endswith("eigenvalues from 1.9 to 2.1: a minimum.")
+    first, second, third = result.path[:3]
+    np.testing.assert_allclose(second, first / 2)
+    np.testing.assert_allclose([[4, 0.1], [0.1, 4]] @ (third - second), -2 * second)
+
+
+def test_a_hessian_is_singular_within_what_is_unsymmetric_in_it():
+    kwargs = {"grad": twice, "hess": crooked_after(3, 3.0)}
+    result = newton(squares, [1.0, 2.0], damping=1.0, **kwargs)
+    assert (result.status, result.nit) == ("singular", 2)
+    assert "from 1.5 to 4.5, and one of them counts as zero within the error 4.2" in result.message
+    landed = newton(squares, [1.0, 2.0], grad=twice, hess=crooked_after(2, 3.0))
+    assert (landed.status, landed.nit) == ("converged", 1)
+    assert "eigenvalues from 0.5 to 3.5: one counts as zero within the error 4.2" in landed.message
+    told = newton(squares, [1.0, 2.0], grad=twice, hess=crooked_after(2, 1.0))
+    assert told.message.endswith("eigenvalues from 1.5 to 2.5: a minimum.")
+
+
+@pytest.mark.parametrize("part", [3e-4, 1e-2])
+def test_a_hessian_that_no_difference_makes_so_unsymmetric_is_refused_at_the_start(part):
+    """The gradient has the length 4.5, so that differences explain 4.5e-7."""
+    with pytest.raises(ValueError, match=r"hess must be symmetric, got .* apart; mend"):
+        newton(squares, [1.0, 2.0], grad=twice, hess=crooked_after(1, 2 * part))
+    passed = newton(squares, [1.0, 2.0], grad=twice, hess=crooked_after(1, 1e-4))
+    assert passed.success
+    assert passed.message.endswith("eigenvalues from 2 to 2: a minimum.")
+
+
+def test_differences_take_twice_the_values_of_a_hessian_for_it_and_its_error():
+    result = newton(squares, [1.0, 2.0], grad=twice, max_steps=1, tol=0, damping=1.0)
+    assert result.nfev == 2 + 2 * (4 * 2 * 3 + 2)  # two values, and two Hessians
+
+
+def double_well(p):
+    """Minima at (0, 1 / sqrt 2) and (0, -1 / sqrt 2), and between them a saddle."""
+    return p[0] ** 2 - p[1] ** 2 + p[1] ** 4
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"line_search": True}, {"line_search": True, "damping": 2.5}, {"damping": 2.5}],
+    ids=str,
+)
+def test_where_no_damping_helps_the_way_out_of_a_saddle_names_none(options):
+    landed = newton(double_well, [1.0, 0.0], **options)
+    np.testing.assert_allclose(landed.x, 0, atol=1e-7)
+    assert landed.message.endswith("try a start beside it, along the eigenvector of -2.")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"line_search": True}, {"damping": 2.02}, {"damping": 2.5, "line_search": True}],
+    ids=str,
+)
+@pytest.mark.parametrize("size", [1e-3, -1e-3, 0.1])
+def test_the_way_out_of_a_saddle_leads_away_from_it(options, size):
+    landed = newton(double_well, [1.0, 0.0])
+    assert landed.message.endswith(
+        "try a start beside it, along the eigenvector of -2, with line_search=True or damping "
+        "above 2.01."
+    )
+    H = numerical.hessian(double_well)(landed.x)
+    beside = landed.x + size * curvature.classify(H).eigenvectors[:, 0]
+    left = newton(double_well, beside, **options)
+    assert left.message.endswith("a minimum.")
+    np.testing.assert_allclose(left.x, [0, np.sign(size) / np.sqrt(2)], atol=1e-6)
+
+
+@pytest.mark.parametrize(("damping", "more"), [(0.0, " with line_search=True or "), (1.02, ".")])
+def test_beside_a_maximum_every_way_is_a_way_out(damping, more):
+    landed = newton(np.cos, 0.0, damping=damping)
+    assert "a maximum, not a minimum. Newton's method goes to flat points of any kind" in (
+        landed.message
+    )
+    assert f"; try a start beside it{more}" in landed.message
+    assert newton(np.cos, 0.1, line_search=True).message.endswith("a minimum.")
 
 
 @pytest.mark.parametrize("exact", [True, False])
@@ -1235,6 +1451,30 @@ def test_pairs_without_positive_curvature_are_left_out():
     assert result.success
     assert np.cos(result.x) == pytest.approx(1)
     assert (np.diff(result.values) < 0).all()
+
+
+def test_no_pair_without_positive_curvature_reaches_the_two_loops(monkeypatch):
+    """At a kink no step fulfils the conditions, and the lowest point seen is taken all the same.
+
+    Along sqrt|x| the slope has grown on the way to it, so that s.y is negative.
+    """
+    taken, two_loops = [], descent._two_loops
+
+    def noted(g, pairs):
+        taken.extend((s, y) for s, y in pairs)
+        return two_loops(g, pairs)
+
+    def fun(p):
+        return np.sqrt(abs(p[0])) + p[1] ** 2
+
+    def grad(p):
+        return np.array([np.sign(p[0]) / (2 * np.sqrt(abs(p[0]))), 2 * p[1]])
+
+    monkeypatch.setattr(descent, "_two_loops", noted)
+    result = lbfgs(fun, [1.0, 0.1], grad=grad, max_steps=10)
+    steps, turns = np.diff(result.path, axis=0), np.diff([grad(x) for x in result.path], axis=0)
+    assert min(s @ y for s, y in zip(steps, turns, strict=True)) < 0
+    assert all(s @ y > 0 for s, y in taken)
 
 
 def test_a_gradient_whose_square_overflows_does_not_stop_lbfgs():
@@ -1469,6 +1709,13 @@ def test_a_wrong_gradient_ends_in_an_error_that_says_so(offset):
 def test_a_fall_below_the_rounding_of_the_function_passes_at_once():
     t = backtracking(lambda x: 1e6 + x * x, 1e-9, -1e-9, gradient=2e-9)
     assert t == 1.0
+
+
+@pytest.mark.parametrize("slope", [1e-13, 1e-14])
+def test_a_step_that_lowers_nothing_does_not_pass(slope):
+    """A fall by 1e-4 of the slope is lost in the rounding of 1; a fall by the slope is not."""
+    with pytest.raises(ValueError, match="no step along direction lowers fun"):
+        backtracking(lambda x: 1.0, 0.0, -1.0, gradient=slope)
 
 
 @pytest.mark.parametrize(

@@ -688,6 +688,17 @@ def test_a_gradient_that_is_not_finite_is_found_on_the_way_back():
         train(flat, loss, (X100, Y100), sgd(0.1), epochs=1)
 
 
+@pytest.mark.parametrize(
+    ("depth", "where"), [(1, "layer 1, W"), (2, "layer 2, W")], ids=["one layer", "two layers"]
+)
+def test_a_gradient_that_overflows_in_a_block_is_found_in_that_block(depth, where):
+    """The output is 1. Its adjoint, about 1e150, is multiplied by an input of 1e200."""
+    layers = [Layer([[1.0]], [0.0])] * (depth - 1) + [Layer([[1e-200]], [0.0])]
+    data = [[1e200]], [[1e150]]
+    with pytest.raises(ValueError, match=f"start, but the gradient of {where} is not;"):
+        train(layers, square_loss("linear"), data, sgd(0.1), epochs=1)
+
+
 def test_the_result_reads_in_one_line():
     result = train(network([1, 4, 1]), square_loss(), (X100, Y100), sgd(0.1), epochs=1)
     assert repr(result) == (

@@ -17,10 +17,11 @@ from pathlib import Path
 import nbformat
 import numpy as np
 import pytest
+import sympy as sp
 import tidy_notebooks
 from PIL import Image
 
-from calclib import autodiff, explorer
+from calclib import autodiff, checks, explorer
 
 ROOT = Path(__file__).resolve().parent.parent
 CHAPTERS = sorted((ROOT / "chapters").glob("*.ipynb"))
@@ -276,6 +277,44 @@ def test_the_starter_says_not_yet_and_the_solution_says_ok(chapter, number):
         assert re.match(r"[\d.]+  not yet: .{5,}", said[0])
         said = [line for line in printed(solution).splitlines() if line.startswith(f"{number}  ")]
         assert said == [f"{number}  ok"]
+
+
+# exercise, what stands in the place of the dots, and what is said to it
+ANSWERS = [
+    ("5.8", "np.log(1 / (1 + np.exp(-z)))", "not yet: of what do you take the exponential"),
+    ("5.8", "-np.log(1 + np.exp(-z))", "not yet: of what do you take the exponential"),
+    ("5.8", "np.where(z > 0, 0, z)", "not yet: at z = 50 you say 0: what is left of"),
+    ("5.8", "np.minimum(z, 0) - np.log(1 + np.exp(-np.abs(z)))", "not yet: at z = 50 you say 0: "),
+    (
+        "5.8",
+        "np.where(z < -30, z, -np.log(1 + np.exp(-np.maximum(z, -30))))",
+        "not yet: at z = 50 you say 0: ",
+    ),
+    ("5.8", "np.where(z > 0, -np.exp(-z), z - np.log1p(np.exp(-np.abs(z))))", "not yet: "),
+    ("5.8", "-np.exp(-z)", "not yet: "),
+    ("5.8", "z[:3]", "not yet: "),
+    ("5.8", "None", "not yet: "),
+    ("5.8", "np.minimum(z, 0) - np.log1p(np.exp(-np.abs(z)))", "ok"),
+    ("5.8", "-np.logaddexp(0, -z)", "ok"),
+    (
+        "5.8",
+        "[min(v, 0) - math.log1p(math.exp(-abs(v))) for v in z]",
+        "ok",
+    ),
+]
+
+
+@pytest.mark.parametrize(("number", "given", "words"), ANSWERS)
+def test_a_wrong_answer_is_told_what_is_wrong_and_a_right_one_is_ok(number, given, words):
+    (chapter,) = (path for path in CHAPTERS if path.stem.startswith(f"{int(number[0]):02d}"))
+    starter, _ = starter_and_solution(stored(chapter), number)
+    assert starter.source.count("return ...") == 1
+    scope = {"math": math, "np": np, "sp": sp, "check": checks.check}
+    with contextlib.redirect_stdout(io.StringIO()) as out, np.errstate(all="ignore"):
+        exec(starter.source.replace("return ...", f"return {given}"), scope)
+    said = out.getvalue().removeprefix(f"{number}  ")
+    assert said.startswith(words)
+    assert "close" not in said
 
 
 # --- the numbers of chapter 06 --------------------------------------------------------------------

@@ -19,6 +19,7 @@ from calclib.numerical import (
     error_by_step,
     grad,
     hessian,
+    hessian_with_error,
     jacobian,
 )
 
@@ -442,6 +443,102 @@ def test_cost_of_a_gradient_of_three(scheme, calls):
     plain = Counting(lambda p: p @ p)
     hessian(plain)([1.0, 2.0, 3.0])
     assert plain.calls == 2 * 3 * 4 + 1
+
+
+# The error of a Hessian
+
+LIFTS = {"as it is": (0, 0), "lifted": (1e5, 0), "tilted": (0, 1e4), "squeezed": (-1e3, -300)}
+
+
+@pytest.mark.parametrize(("level", "slope"), LIFTS.values(), ids=LIFTS)
+@pytest.mark.parametrize("row", **by_name(FUNCTIONS))
+@given(seed=st.integers(0, 2**32))
+@settings(max_examples=20, deadline=None, derandomize=True)
+def test_no_eigenvalue_of_a_hessian_is_off_by_more_than_the_error(row, level, slope, seed):
+    """A level and a slope add nothing to the Hessian, and much to the rounding of the values."""
+
+    def fun(p):
+        return row.fun(p) + level + slope * np.sum(p)
+
+    x = points(row, seed)
+    exact = np.atleast_2d(formula(symbolic.hessian, row.expr, row.variables)(np.atleast_1d(x)))
+    H, error = hessian_with_error(fun)(x)
+    off = np.linalg.eigvalsh(np.atleast_2d(H)) - np.linalg.eigvalsh(exact)
+    assert np.abs(off).max() <= error + 8 * EPS * np.abs(exact).max()
+
+
+def gutter(p):
+    return (p[0] - 2 * p[1]) ** 2
+
+
+@pytest.mark.parametrize("level", [0.0, 100.0, -1e6])
+def test_the_error_is_the_least_that_bounds_up_to_a_factor_of_a_thousand(level):
+    rng, used = np.random.default_rng(0), []
+    for _ in range(50):
+        H, error = hessian_with_error(lambda p: level + gutter(p))(rng.normal(size=2))
+        used.append(np.abs(np.linalg.eigvalsh(H) - [0, 10]).max() / error)
+    assert np.median(used) > 1e-3
+    assert max(used) <= 1
+
+
+TERMS = {
+    "its value": (lambda p: 1e3 + p[0] * p[1], [0.5, -0.25], 1e3),
+    "its slopes": (lambda p: 1e4 * p[0] - 3e4 * p[1] + p[0] * p[1], [3.0, 1.0], 6e4),
+    "far out": (lambda p: 1e3 + p[0] * p[1] * 1e-6, [-500.0, 100.0], 1e3),
+}
+
+
+@pytest.mark.parametrize(("fun", "x", "size"), TERMS.values(), ids=TERMS)
+def test_the_error_grows_with_the_size_of_what_is_rounded(fun, x, size):
+    """Of a quadratic there is no truncation: the error is what the rounding adds, or more."""
+    h, (_, error) = default_step(np.array(x), scheme="second"), hessian_with_error(fun)(x)
+    rounding = np.linalg.norm(4 * EPS * size / np.outer(h, h))
+    assert 0.99 * rounding < error < 5 * rounding
+
+
+@pytest.mark.parametrize("size", [1.0, 100.0, -1e4])
+def test_the_error_sees_the_fourth_derivative(size):
+    """Of c x^4 at 0 the difference is 8 c h^2, and the second derivative 0."""
+    H, error = hessian_with_error(lambda x: size * x**4)(0.0)
+    assert pytest.approx(8 * size * default_step(0.0, scheme="second") ** 2, rel=1e-12) == H
+    assert error == pytest.approx(1.5 * abs(H), rel=1e-6)
+
+
+@pytest.mark.parametrize("row", **by_name(FUNCTIONS))
+def test_the_hessian_that_comes_with_its_error_is_the_same(row):
+    x = points(row, 3)
+    H, error = hessian_with_error(row.fun)(x)
+    assert np.array_equal(H, hessian(row.fun)(x))
+    assert (type(error), type(H)) == (float, float if np.ndim(x) == 0 else np.ndarray)
+
+
+def test_an_error_costs_as_much_as_the_hessian_and_goes_no_farther():
+    asked = [], []
+
+    def noting(seen):
+        return lambda p: seen.append(p) or p @ p
+
+    x = np.array([1.0, -200.0, 0.0])
+    for verb, seen in zip((hessian, hessian_with_error), asked, strict=True):
+        verb(noting(seen))(x)
+    assert [len(seen) for seen in asked] == [2 * 3 * 4 + 1, 2 * (2 * 3 * 4 + 1)]
+    reach = [np.abs(np.array(seen) - x).max(axis=0).tolist() for seen in asked]
+    assert reach[0] == reach[1]
+
+
+@pytest.mark.parametrize("size", [0.0, 1e-250, 1e250])
+def test_an_error_has_any_size(size):
+    H, error = hessian_with_error(lambda p: size * (p @ p))([1.0, 2.0])
+    assert np.abs(H - 2 * size * np.eye(2)).max() <= error <= 1e-5 * size
+
+
+def test_the_error_of_a_vector_or_of_narrow_values_is_refused_like_the_hessian():
+    with pytest.raises(ValueError, match=r"hessian_with_error needs a scalar.*\(2,\)"):
+        hessian_with_error(lambda p: 2 * p)([1.0, 2.0])
+    with pytest.raises(TypeError, match="float32"):
+        hessian_with_error(lambda p: np.float32(p @ p))([1.0, 2.0])
+    with pytest.raises(ValueError, match="not finite at x="):
+        hessian_with_error(lambda p: np.log(p[0]))([1e-5, 2.0])
 
 
 # Values of any type of number, and numbers of any size
