@@ -1,6 +1,8 @@
 """The built site as a reader meets it: from a file, without a network, in both themes."""
 
+import base64
 import html
+import io
 import re
 from functools import cache
 from html.parser import HTMLParser
@@ -8,8 +10,12 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import nbformat
+import numpy as np
 import pytest
+import tidy_notebooks
 from axe_playwright_python.sync_playwright import Axe
+from jupyter_cache import get_cache
+from PIL import Image
 from site_pages import PAGES, SITE, THEMES
 
 BOOK = [name for name in PAGES if name.startswith(("chapters/", "index", "notation", "references"))]
@@ -89,6 +95,30 @@ def test_a_page_prints_what_the_notebook_has_stored(chapter):
     block = r'<div class="output stream[^"]*"><div class="highlight"><pre>(.*?)</pre>'
     shown = [re.sub(r"<[^>]+>", "", text) for text in re.findall(block, page, re.DOTALL)]
     assert [html.unescape(text).rstrip() for text in shown] == stored
+
+
+def without_pictures(nb):
+    """Give the canonical text of a run with each PNG replaced, and the pictures as arrays."""
+    nb, pictures = tidy_notebooks.tidied(nb), []
+    for cell in nb.cells:
+        for out in cell.get("outputs", ()):
+            if "image/png" in out.get("data", {}):
+                png = io.BytesIO(base64.b64decode(out.data["image/png"]))
+                pictures.append(np.asarray(Image.open(png).convert("RGB"), dtype=int))
+                out.data["image/png"] = "a picture"
+    return tidy_notebooks.dumps(nb), pictures
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
+def test_running_a_chapter_for_the_site_gives_what_is_stored(chapter):
+    """Texts are equal to the byte; on another processor, pictures may differ by rounding."""
+    nb = nbformat.read(chapter, as_version=4)
+    _, run = get_cache(SITE.parent / ".jupyter_cache").merge_match_into_notebook(nb)
+    (text, pictures), (text_again, pictures_again) = map(without_pictures, (nb, run))
+    assert text_again == text
+    for one, other in zip(pictures, pictures_again, strict=True):
+        assert one.shape == other.shape
+        assert np.mean(np.abs(one - other) > 8) < 0.001
 
 
 class Links(HTMLParser):
