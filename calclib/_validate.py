@@ -65,6 +65,38 @@ def _floats(array, name):
     return floats
 
 
+def real_or_symbols(value, name):
+    """Return a number or an array of floats, integers promoted, or symbols as they are.
+
+    For arithmetic that goes on with what came in: floats and symbols are not copied, a list, which
+    has another arithmetic, is refused, and what is not finite passes.
+    """
+    unmasked(value, name)
+    known = isinstance(value, Real) or hasattr(value, "free_symbols") or hasattr(value, "__array__")
+    array = np.asarray(value) if known else np.array(None)
+    entries = list(array.flat) if array.dtype == object else []
+    if array.dtype.kind not in "biufO" or not all(map(_is_real_or_symbol, entries)):
+        raise TypeError(
+            f"{name} must be a real number, an array of them, or symbols, got {_kind(value)}; "
+            f"convert it first, for example with np.asarray({name}, dtype=float)"
+        )
+    if any(hasattr(entry, "free_symbols") for entry in entries):
+        return value
+    if array.dtype.kind == "f":
+        return array if isinstance(value, np.ndarray) else value
+    return _floats(array, name)[()]
+
+
+def _is_real_or_symbol(entry):
+    """Tell whether an entry is a real number of Python or SymPy, or has symbols."""
+    if isinstance(entry, Real) or is_symbolic(entry):
+        return True
+    try:
+        return hasattr(entry, "free_symbols") and isinstance(float(entry), float)
+    except TypeError:  # a complex number, or a truth value
+        return False
+
+
 def unmasked(value, name):
     """Return value if it is no array with masked entries: NumPy would show what they hide."""
     parts = value if isinstance(value, list | tuple) else ()

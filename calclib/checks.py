@@ -1,13 +1,14 @@
 """The line below an exercise: ok, or not yet and a hint."""
 
 import warnings
-from numbers import Number
+from numbers import Integral, Number
 
 import numpy as np
 import sympy as sp
 
 _ROUNDING = 1e-12  # a computed 0 is seldom 0
 _ON_PAPER, _EXACT, _CLOSE = 1e-3, 1e-9, 0.02
+_WHOLE = 1e-6  # how far a count that was computed with floats may be off
 # Where expressions are compared: both signs, small, middling and large
 _POINTS = tuple(
     sp.Rational(k, 100) for k in (31, 57, -43, 83, 219, -161, 2, 617, -283, -7, 381, -731, 523)
@@ -17,7 +18,8 @@ _POINTS = tuple(
 def check(label, got, expected, *, tol=None, hint=""):
     r"""Print one line that says whether an answer is right, |got - expected| <= tol |expected|.
 
-    |expected| is the largest number of an array, and 1 where the expected number is 0.
+    |expected| is the largest number of an array, and 1 where the expected number is 0. An int, or
+    an array of them, is a count and is right or wrong: 6931 is not 6932.
 
     Parameters
     ----------
@@ -30,8 +32,9 @@ def check(label, got, expected, *, tol=None, hint=""):
         The right answer. Arrays must agree in shape, strings up to upper case and blanks,
         expressions as functions of their symbols, which are matched by name.
     tol : float, optional
-        Relative tolerance, dimensionless. The default is 1e-3 for numbers, which fits an answer
-        worked out on paper, and 1e-9 for expressions with symbols.
+        Relative tolerance, dimensionless, for all numbers and expressions. The default is 1e-3 for
+        floats, which fits an answer worked out on paper, none for whole numbers, and 1e-9 for
+        expressions with symbols.
     hint : str
         What to think of next, shown while an answer is given and not right.
 
@@ -43,7 +46,8 @@ def check(label, got, expected, *, tol=None, hint=""):
     Notes
     -----
     It never raises, whatever the answer is. An answer that cannot be compared is not right yet.
-    A number within two percent is called close, unless whole numbers are expected.
+    A number within two percent is called close, unless a whole number is expected. For a count 88.0
+    is as good as 88, and so is what rounding makes of it, up to 1e-6.
 
     Two expressions are compared at points of both signs and several sizes, at those where both are
     real and finite; symbols declared positive, negative or integer stay so. Agreement at points
@@ -60,16 +64,22 @@ def check(label, got, expected, *, tol=None, hint=""):
     1.2  not yet: double each number
     >>> check("1.3", 0.142, 1 / 7)
     1.3  not yet: close, give more digits
+    >>> check("1.4", 6931, 6932, hint="round up")
+    1.4  not yet: round up
     """
-    tols = (_ON_PAPER, _EXACT) if tol is None else (tol, tol)
+    tols = (_ON_PAPER, None, _EXACT) if tol is None else (tol, tol, tol)
     if _holds(_same, got, expected, tols):
         verdict = "ok"
     elif _holds(_unanswered, got):
         verdict = "not yet: put your answer in the place of the dots"
     elif _holds(_close, got, expected):
         verdict = "not yet: close, give more digits"
+    elif _line(hint):
+        verdict = f"not yet: {_line(hint)}"
+    elif _holds(_same, got, expected, (_CLOSE, _CLOSE, _EXACT)):
+        verdict = "not yet: close, but a whole number must be exact"
     else:
-        verdict = f"not yet: {_line(hint)}" if _line(hint) else "not yet"
+        verdict = "not yet"
     print(f"{_line(label)}  {verdict}")
 
 
@@ -90,11 +100,11 @@ def _unanswered(got):
 
 def _close(got, expected):
     whole = isinstance(expected, Number) and float(expected).is_integer()
-    return not whole and _same(got, expected, (_CLOSE, _EXACT))
+    return not whole and _same(got, expected, (_CLOSE, None, _EXACT))
 
 
 def _same(got, expected, tols):
-    """Tell whether two things agree; tols are for numbers and for expressions."""
+    """Tell whether two things agree; tols are for floats, whole numbers and expressions."""
     if isinstance(expected, dict):
         return (
             isinstance(got, dict)
@@ -111,14 +121,19 @@ def _same(got, expected, tols):
         return isinstance(got, bool | np.bool_) and got == expected
     if isinstance(expected, sp.Basic | sp.MatrixBase):
         return _same_expression(got, expected, tols)
-    return _same_numbers(got, expected, tols[0])
+    whole = isinstance(expected, int) or np.asarray(expected).dtype.kind in "iu"
+    return _same_numbers(got, expected, tols[1 if whole else 0])
 
 
 def _same_numbers(got, expected, tol):
-    got, expected = _numbers(got), _numbers(expected)
-    size = np.max(np.abs(expected), initial=0, where=np.isfinite(expected)) or 1
-    near = np.isclose(got, expected, rtol=0, atol=tol * size + _ROUNDING, equal_nan=True)
-    return got.shape == expected.shape and near.all()
+    """Tell whether numbers agree up to tol |expected|; without a tol they are counts."""
+    number, count = _numbers(got), _numbers(expected)
+    if tol is None and isinstance(got, Integral) and isinstance(expected, Integral):
+        return got == expected  # also where floats cannot tell them apart
+    size = np.max(np.abs(count), initial=0, where=np.isfinite(count)) or 1
+    limit = _WHOLE if tol is None else tol * size + _ROUNDING
+    near = np.isclose(number, count, rtol=0, atol=limit, equal_nan=True)
+    return number.shape == count.shape and near.all()
 
 
 def _numbers(value):
@@ -147,7 +162,7 @@ def _same_expression(got, expected, tols):
     symbols = sorted(got.free_symbols | expected.free_symbols, key=str)
     if not symbols:
         return _same_numbers(got, expected, tols[0])
-    return _same_function(got, expected, symbols, tols[1])
+    return _same_function(got, expected, symbols, tols[2])
 
 
 def _same_function(got, expected, symbols, tol):

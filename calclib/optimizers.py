@@ -18,10 +18,13 @@ An optimizer is a pair of functions, with no other memory than the state they ha
     x = x + step
 
 The arithmetic asks for nothing but +, -, *, / and **, so floats, arrays and SymPy symbols all go
-through the same lines. Every update refuses a gradient that is not finite or not of the shape of x
-with a ValueError; the state that the caller holds is still good then.
+through the same lines; lists, which have another arithmetic, do not. What does not fit is refused
+in ``update`` before anything is computed, so the state that the caller holds is still good then: a
+gradient that is not finite, and a gradient or a state of another shape than x, with a ValueError;
+what is no real number, and the state of another rule, with a TypeError.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -105,11 +108,13 @@ def sgd(learning_rate, *, momentum=0.0, nesterov=False):
     Raises
     ------
     ValueError
-        If a rate is zero, negative or not finite, or `momentum` is outside [0, 1). From ``update``:
-        if `g` is not finite or not of the shape of x, a schedule gives a rate that is negative or
-        not finite, or there are several rates and no columns.
+        If a rate is zero, negative or not finite, or `momentum` is outside [0, 1). From ``init``:
+        if x is not finite. From ``update``: if `g` is not finite, `g` or the state has not the
+        shape of x, a schedule gives a rate that is negative or not finite, or there are several
+        rates and another number of columns.
     TypeError
-        If `nesterov` is neither True nor False.
+        If `nesterov` is neither True nor False. From ``init`` and ``update``: if x or `g` holds no
+        real numbers or symbols, as a list does, or the state is that of another rule.
 
     Notes
     -----
@@ -157,6 +162,7 @@ def sgd(learning_rate, *, momentum=0.0, nesterov=False):
         return SGDState(k=0, v=_zeros(x))
 
     def update(g, state, x):
+        _check_state(state, x, SGDState)
         g, rate = _gradient(g, x), rate_at(state.k)
         _refuse_without_columns(g, learning_rate=rate, momentum=momentum)
         v = momentum * state.v + g
@@ -246,6 +252,7 @@ def adagrad(learning_rate=1e-2, *, eps=1e-10):
         return AdagradState(k=0, s=_zeros(x))
 
     def update(g, state, x):
+        _check_state(state, x, AdagradState)
         g, rate = _gradient(g, x, squared=True), rate_at(state.k)
         _refuse_without_columns(g, learning_rate=rate, eps=eps)
         s = state.s + g**2
@@ -331,6 +338,7 @@ def rmsprop(learning_rate=1e-2, *, decay=0.9, eps=1e-8):
         return RMSpropState(k=0, v=_zeros(x))
 
     def update(g, state, x):
+        _check_state(state, x, RMSpropState)
         g, rate = _gradient(g, x, squared=True), rate_at(state.k)
         _refuse_without_columns(g, learning_rate=rate, decay=decay, eps=eps)
         v = decay * state.v + (1 - decay) * g**2
@@ -422,6 +430,7 @@ def adam(learning_rate=1e-3, *, beta1=0.9, beta2=0.999, eps=1e-8):
     rate_at, direction = _rate_at(learning_rate), _adam_direction(beta1, beta2, eps)
 
     def update(g, state, x):
+        _check_state(state, x, AdamState)
         g, rate = _gradient(g, x, squared=True), rate_at(state.k)
         _refuse_without_columns(g, learning_rate=rate)
         scaled, state = direction(g, state)
@@ -448,7 +457,8 @@ def adamw(learning_rate=1e-3, *, beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=
     Raises
     ------
     ValueError
-        As in `adam`, and if `weight_decay` is negative or not finite.
+        As in `adam`, and if `weight_decay` is negative or not finite. From ``update``: if x, which
+        this rule reads, is not finite.
 
     Notes
     -----
@@ -478,7 +488,9 @@ def adamw(learning_rate=1e-3, *, beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=
     weight_decay = _validate.at_least_zero(weight_decay, "weight_decay")
 
     def update(g, state, x):
-        g, rate = _gradient(g, x, squared=True), rate_at(state.k)
+        _check_state(state, x, AdamState)
+        g, x = _gradient(g, x, squared=True), _point(x, "go back to the point before it")
+        rate = rate_at(state.k)
         _refuse_without_columns(g, learning_rate=rate, weight_decay=weight_decay)
         scaled, state = direction(g, state)
         return -rate * (scaled + weight_decay * x), state
@@ -572,21 +584,31 @@ def clip_by_norm(optimizer, max_norm):
     def update(g, state, x):
         g = _gradient(g, x)
         _refuse_without_columns(g, max_norm=max_norm)
-        excess = _length(g) / max_norm
-        return optimizer.update(g / _at_least_1(excess), state, x)
+        return optimizer.update(_clipped(g, max_norm), state, x)
 
     return Optimizer(f"clip_by_norm({optimizer}, {_text(max_norm)})", optimizer.init, update)
 
 
-def _length(g):
-    """Give the Euclidean length of g, or of each column, without overflow on the way."""
-    if np.ndim(g) == 0:
-        return abs(g)
-    if g.dtype == object:
-        return (g**2).sum(axis=0) ** 0.5
-    largest = abs(g).max(axis=0)
+def _clipped(g, max_norm):
+    """Give g / max(1, |g| / max_norm), of each column, without overflow on the way."""
+    array = np.asarray(g)
+    if array.size == 0:
+        return g
+    axis = 0 if array.ndim else None
+    if array.dtype == object:
+        length = (g**2).sum(axis=0) ** 0.5 if array.ndim else abs(g)
+        return g / _at_least_1(length / max_norm)
+    largest = abs(array).max(axis=axis)
     largest = np.where(largest > 0, largest, 1.0)
-    return largest * ((g / largest) ** 2).sum(axis=0) ** 0.5
+    unit = array / largest
+    length = (unit**2).sum(axis=axis) ** 0.5
+    with np.errstate(over="ignore"):
+        excess = largest * length / max_norm
+    usual = np.isfinite(excess)
+    if usual.all():
+        return g / np.maximum(1.0, excess)
+    shortened = unit * (max_norm / np.where(usual, 1.0, length))
+    return np.where(usual, g / np.maximum(1.0, excess), shortened)[()]
 
 
 def _at_least_1(r):
@@ -596,38 +618,84 @@ def _at_least_1(r):
 
 def _zeros(x):
     """Give zeros of the shape of x, if x is finite: 0 times a NaN would stay in the state."""
-    if np.asarray(x).dtype.kind == "f" and not np.isfinite(x).all():
-        raise ValueError(f"x must be finite, got {_validate.show(x)}; start from another point")
-    return 0 * x
+    _point(x, "start from another point")
+    return 0 * (np.asarray(x) if isinstance(x, np.ndarray) else x)
+
+
+def _point(x, way_out):
+    """Give x, integers as floats, if it is finite."""
+    x, squares = _real(x, "x")
+    if not math.isfinite(squares) and not np.isfinite(_numbers(x)).all():
+        raise ValueError(f"x must be finite, got {_validate.show(x)}; {way_out}")
+    return x
+
+
+def _check_state(state, x, kind):
+    """Refuse the state of another rule, and one of another shape than that of x."""
+    if not isinstance(state, kind):
+        raise TypeError(
+            f"state must be of the kind {kind.__name__}, got {type(state).__name__}; "
+            "begin with state = optimizer.init(x)"
+        )
+    shape = _shape(x)
+    for part in state[1:]:
+        got = getattr(part, "shape", ())
+        if got != shape:
+            raise ValueError(
+                f"state must have the shape of x, {shape}, got {got}; "
+                "begin with state = optimizer.init(x), or give x the shape that it had there"
+            )
 
 
 def _gradient(g, x, *, squared=False):
     """Give g, integers as floats; refuse another shape than that of x, and what is not finite."""
-    if np.shape(g) != np.shape(x):
+    g, squares = _real(g, "g")
+    if _shape(g) != _shape(x):
         raise ValueError(
-            f"g must have the shape of x, {np.shape(x)}, got {np.shape(g)}; "
+            f"g must have the shape of x, {_shape(x)}, got {_shape(g)}; "
             "give one slope for each coordinate"
         )
-    array = np.asarray(g)
-    if array.dtype.kind in "iub":
-        g = array = array.astype(float)[()]  # the squares of integers would wrap around
-    if array.dtype.kind != "f":
+    if math.isfinite(squares):  # then every entry and its square are
         return g
-    with np.errstate(all="ignore"):
-        if np.isfinite(np.vdot(array, array)):  # then every entry and its square are
-            return g
-        bad = ~np.isfinite(array)
-        if bad.any():
-            raise ValueError(
-                f"g must be finite, got {array[bad][0]}; "
-                "the state is unchanged: leave this step out, or take a smaller rate"
-            )
-        if squared and not np.isfinite(array**2).all():
-            raise ValueError(
-                f"the square of g must be finite, got g as large as {abs(array).max()}; "
-                "the state is unchanged: shorten g with clip_by_norm"
-            )
+    numbers = _numbers(g)
+    bad = ~np.isfinite(numbers)
+    if bad.any():
+        raise ValueError(
+            f"g must be finite, got {numbers[bad][0]}; "
+            "the state is unchanged: leave this step out, or take a smaller rate"
+        )
+    with np.errstate(over="ignore"):
+        overflows = not np.isfinite(numbers**2).all()
+    if squared and overflows:
+        raise ValueError(
+            f"the square of g must be finite, got g as large as {abs(numbers).max()}; "
+            "the state is unchanged: shorten g with clip_by_norm"
+        )
     return g
+
+
+def _shape(value):
+    """Give the shape of a number, an array or a symbol."""
+    return () if isinstance(value, float) else np.shape(value)
+
+
+def _real(value, name):
+    """Give floats, as integers become, or symbols; and the sum of the squares of the numbers."""
+    if isinstance(value, float):
+        return value, float(value) * float(value)
+    if type(value) is np.ndarray and value.dtype.kind == "f":
+        return value, np.vdot(value, value)
+    value = _validate.real_or_symbols(value, name)
+    numbers = _numbers(value)
+    return value, np.vdot(numbers, numbers)
+
+
+def _numbers(value):
+    """Give the numbers in value as an array of floats: what has symbols is left out."""
+    array = np.asarray(value)
+    if array.dtype != object:
+        return array
+    return np.array([float(entry) for entry in array.flat if not _validate.is_symbolic(entry)])
 
 
 def _rate_at(learning_rate):
@@ -657,13 +725,20 @@ def _is_rate(value):
 
 
 def _refuse_without_columns(g, **values):
-    """Refuse several rates for one point, where they would act on its coordinates."""
+    """Refuse several rates where there are no columns, or not as many as there are rates."""
     for name, value in values.items():
-        if np.ndim(value) and np.ndim(g) < 2:
+        if isinstance(value, float) or not np.ndim(value):
+            continue
+        if np.ndim(g) < 2:
             raise ValueError(
                 f"{name} holds {np.size(value)} values, one for each column, but the gradient has "
                 f"shape {np.shape(g)} and no columns; use minimize_many(..., learning_rates=...), "
                 "or put the points in columns"
+            )
+        if np.shape(value) != np.shape(g)[1:]:
+            raise ValueError(
+                f"{name} must hold one value for each of the {np.shape(g)[-1]} columns, "
+                f"got shape {np.shape(value)}; repeat the points, or give one number for all"
             )
 
 

@@ -447,3 +447,84 @@ def test_what_is_wrong_is_not_called_close(answer, expected, capsys):
 @pytest.mark.parametrize("answer", [0.2828, 0.28284, 0.283])
 def test_an_answer_from_paper_needs_three_digits(answer, verdict):
     assert verdict(answer, 0.2828427)
+
+
+# --- whole numbers --------------------------------------------------------------------------------
+
+COUNTS = [
+    (6932, 6932),
+    (6932.0, 6932),
+    (np.int64(6932), 6932),
+    (np.float64(6932), np.int32(6932)),
+    (sp.Integer(6932), 6932),
+    (np.array(6932), 6932),
+    (-5.0, -5),
+    (3 * 0.1 * 10, 3),
+    (np.exp(3 * np.log(100)), 1_000_000),
+    (10**20, 10**20),
+    ([525000.0, 3000000], [525000, 3000000]),
+    (np.array([1654.0, 4608.0]), (1654, 4608)),
+    ((1, [1.2001, 0.4]), (1, [1.2, 0.4])),
+    ({"steps": 1000.0}, {"steps": 1000}),
+    ([4000.0, 0.0], np.array([4000, 0])),
+]
+
+
+@pytest.mark.parametrize(("got", "expected"), COUNTS, ids=str)
+def test_a_count_is_right_in_any_form(verdict, got, expected):
+    assert verdict(got, expected)
+
+
+BESIDE_COUNTS = [
+    (6931, 6932),
+    (6933, 6932),
+    (6931.4718, 6932),
+    (6932.5, 6932),
+    (6932.001, 6932),
+    (np.int64(6931), np.int64(6932)),
+    (sp.Integer(6931), 6932),
+    (1_000_001, 1_000_000),
+    (2**53, 2**53 + 1),
+    (10**20 + 1, 10**20),
+    (1e-5, 0),
+    (-4.999, -5),
+    ([525001, 3000000], [525000, 3000000]),
+    ([525000, 3000100], np.array([525000, 3000000])),
+    ((1654, 4600), (1654, 4608)),
+    ((1.0005, [1.2, 0.4]), (1, [1.2, 0.4])),
+    ({"steps": 999.5}, {"steps": 1000}),
+    ([4000, 1], np.array([4000, 0])),
+]
+
+
+@pytest.mark.parametrize(("got", "expected"), BESIDE_COUNTS, ids=str)
+def test_a_number_beside_a_count_is_wrong_and_hears_the_hint(got, expected, capsys):
+    check("7.8", got, expected, hint="round up")
+    assert capsys.readouterr().out == "7.8  not yet: round up\n"
+
+
+def test_a_tolerance_that_is_asked_for_holds_for_whole_numbers_too(verdict):
+    assert verdict(6931, 6932, tol=1e-3)
+    assert verdict([6931, 2.0], [6932, 2], tol=1e-3)
+    assert not verdict(6920, 6932, tol=1e-3)
+    assert not verdict(6931, 6932, tol=0)
+    assert not verdict(2 + 1e-7, 2, tol=0)
+
+
+def test_floats_that_happen_to_be_whole_are_no_counts(verdict):
+    assert verdict(6931, 6932.0)
+    assert verdict([6931, 1], np.array([6932.0, 1.0]))
+
+
+@pytest.mark.parametrize(("got", "expected"), [(6931, 6932), ((7, 6931), (7, 6932)), (68.9, 69)])
+def test_without_a_hint_a_near_miss_of_a_count_is_told_what_counts_need(got, expected, capsys):
+    check("7.8", got, expected)
+    assert capsys.readouterr().out == "7.8  not yet: close, but a whole number must be exact\n"
+
+
+@pytest.mark.parametrize(
+    ("got", "said"), [((7, 9.3), "close, give more digits"), ((8, 9.3), "think again")]
+)
+def test_a_number_beside_a_count_is_close_where_the_count_is_right(got, said, capsys):
+    check("1.1", got, (7, 9.3127), hint="think again")
+    assert capsys.readouterr().out == f"1.1  not yet: {said}\n"

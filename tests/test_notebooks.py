@@ -1,5 +1,6 @@
 """The chapters as they are stored: canonical, in order, seeded, and with exercises that work."""
 
+import ast
 import contextlib
 import functools
 import inspect
@@ -281,6 +282,84 @@ def test_a_wrong_answer_is_told_what_is_wrong_and_a_right_one_is_ok(number, give
     said = out.getvalue().removeprefix(f"{number}  ")
     assert said.startswith(words)
     assert "close" not in said
+
+
+# exercises whose answer is a whole number, or has one in it: answers that are right, and answers
+# just beside, as the slips give them that the exercise is there to catch
+WHOLE = {
+    "3.5": (["69", "69.0", "np.int64(69)"], ["68", "70", "68.8", "68.847"]),
+    "3.7": (["160", "160.0"], ["159", "161", "160.1"]),
+    "4.6": (["(1, (1.2, 0.4))", "[1.0, [1.2, 0.4]]"], ["(2, (1.2, 0.4))", "(1.0005, [1.2, 0.4])"]),
+    "4.9": (["(17325, 346)", "[17325.0, 346]"], ["(17324, 346)", "(17325, 345)", "(17325, 346.4)"]),
+    "5.3": (["(2, 135, 110)", "(2.0, 135.01, 110)"], ["(1, 135, 110)", "(2.001, 135, 110)"]),
+    "5.5": (
+        ["(525000, 3000000)", "[525e3, 3e6]"],
+        ["(525001, 3000000)", "(525500, 3000000)", "(525000, 3000050)", "(525000, 2999999)"],
+    ),
+    "6.2": (["(1654, 4608)"], ["(1654, 4609)", "(1653, 4608)"]),
+    "7.8": (
+        ["6932", "6932.0", "int(np.ceil(np.log(0.5) / np.log1p(-1e-4)))"],
+        ["6931", "6933", "6926", "6938", "int(np.log(0.5) / np.log1p(-1e-4))", "6931.12"],
+    ),
+    "8.2": (["20", "20.0"], ["19", "21", "19.93", "20.01"]),
+    "8.8": (["[5, 8, 3, 6, 1, 4, 7, 2]"], ["[5, 8, 3, 6, 4, 1, 7, 2]", "[5, 8, 3, 6, 1, 4, 7, 1]"]),
+    "10.1": (["88", "88.0"], ["87", "89", "76", "88.05"]),
+    "10.2": (["-5", "-5.0"], ["-6", "-4", "5", "-5.004"]),
+    "10.3": (["9", "9.0"], ["8", "10", "9.005"]),
+    "10.5": (["(1, 3)", "[1.0, 3]"], ["(1, 2)", "(3, 1)", "(1, 3.002)"]),
+    "10.12": (["710", "710.0"], ["709", "711", "709.78", "710.4"]),
+    "10.13": (["(8, 8)", "[8, 8]"], ["(8, 1)", "(1, 8)", "8"]),
+    "10.17": (["4", "4.0"], ["3", "5", "4.003"]),
+}
+
+
+@functools.cache
+def names_of(chapter):
+    """Run what a chapter imports and defines, and nothing else; `in_bed` is the key to a ward."""
+    scope = {}
+    for part in (
+        part for cell in code_cells(stored(chapter)) for part in ast.parse(cell.source).body
+    ):
+        key = isinstance(part, ast.Assign) and getattr(part.targets[0], "id", "") == "in_bed"
+        if key or isinstance(part, ast.Import | ast.ImportFrom | ast.FunctionDef):
+            with contextlib.suppress(NameError):  # a default that a cell has computed
+                exec(
+                    compile(ast.Module([part], []), f"<chapter {chapter.stem[:2]}>", "exec"), scope
+                )
+    return scope
+
+
+def said_to(number, answer):
+    """Put an answer into a starter and give what check says."""
+    (chapter,) = (path for path in CHAPTERS if int(path.stem[:2]) == int(number.partition(".")[0]))
+    starter, _ = starter_and_solution(stored(chapter), number)
+    assert starter.source.count("answer = ...") == 1
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        exec(starter.source.replace("answer = ...", f"answer = {answer}"), {**names_of(chapter)})
+    return out.getvalue().strip().removeprefix(f"{number}  ")
+
+
+@pytest.mark.parametrize("number", WHOLE)
+def test_a_whole_number_is_right_in_any_form_and_wrong_just_beside(number):
+    right, beside = WHOLE[number]
+    for answer in right:
+        assert said_to(number, answer) == "ok", answer
+    for answer in beside:
+        said = said_to(number, answer)
+        assert said.startswith("not yet: "), answer
+        assert "close" not in said
+        assert "the dots" not in said
+
+
+def test_every_exercise_that_asks_for_a_whole_number_has_its_neighbours_refused():
+    asked = {
+        number
+        for chapter in CHAPTERS
+        for number, cells in exercises(stored(chapter))
+        if "whole number" in cells[0].source.split("{admonition} Hint")[0] + cells[1].source
+    }
+    assert asked - set(WHOLE) == {"3.9"}  # 39, computed by floats
 
 
 # --- the numbers of chapter 06 --------------------------------------------------------------------

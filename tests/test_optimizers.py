@@ -1,6 +1,7 @@
 """Facts about calclib.optimizers: formulas, conventions, faces, stability."""
 
 import json
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -683,3 +684,189 @@ def test_single_precision_stays(rule):
     x = np.ones(3, dtype=np.float32)
     step, state = rule(0.1).update(2 * x, rule(0.1).init(x), x)
     assert {part.dtype for part in (step, *state[1:])} == {np.dtype(np.float32)}
+
+
+# --- at the door ----------------------------------------------------------------------------------
+
+NO_NUMBERS = [
+    [1.0, 2.0],
+    (1.0, 2.0),
+    "12",
+    None,
+    {},
+    1 + 2j,
+    np.array([1.0, 2j]),
+    np.array([1.0, 2j], dtype=object),
+    np.array(["1", "2"]),
+    np.array([1.0, None], dtype=object),
+    sp.I,
+    sp.zoo,
+]
+
+
+@every_rule
+@pytest.mark.parametrize("bad", NO_NUMBERS, ids=repr)
+def test_what_is_no_real_number_array_or_symbol_is_refused(rule, bad):
+    optimizer, x = rule(0.1), np.array([1.0, 2.0])
+    with pytest.raises(TypeError, match=r"^x must be a real number, an array of them, or symbols"):
+        optimizer.init(bad)
+    _, state = optimizer.update(x, optimizer.init(x), x)
+    kept = [np.copy(part) for part in state]
+    with pytest.raises(TypeError, match=r"^g must be a real .* with np\.asarray\(g, dtype=float\)"):
+        optimizer.update(bad, state, x)
+    for part, copy in zip(state, kept, strict=True):
+        np.testing.assert_array_equal(part, copy)
+
+
+@every_rule
+@pytest.mark.parametrize(
+    "bad",
+    [np.array([1.0, np.nan], dtype=object), np.array([sp.Symbol("g"), np.inf]), sp.oo, sp.nan],
+    ids=repr,
+)
+def test_no_object_hides_a_number_that_is_not_finite(rule, bad):
+    optimizer = rule(0.1)
+    with pytest.raises(ValueError, match="x must be finite"):
+        optimizer.init(bad)
+    x = np.ones(np.shape(bad))[()]
+    with pytest.raises(
+        ValueError, match=r"g must be finite, got (nan|inf); the state is unchanged"
+    ):
+        optimizer.update(bad, optimizer.init(x), x)
+
+
+@every_rule
+def test_a_masked_entry_is_refused(rule):
+    hidden = np.ma.array([1.0, 2.0], mask=[True, False])
+    optimizer, x = rule(0.1), np.array([1.0, 2.0])
+    with pytest.raises(ValueError, match="x must not have masked entries"):
+        optimizer.init(hidden)
+    with pytest.raises(ValueError, match="g must not have masked entries"):
+        optimizer.update(hidden, optimizer.init(x), x)
+
+
+@every_rule
+@pytest.mark.parametrize("other", [(), (3, 1), (1, 3), (2,), (1,)])
+def test_a_state_of_another_shape_than_the_point_is_refused(rule, other):
+    """A state of shape (3,) and a point of shape (3, 1) would make a step of shape (3, 3)."""
+    optimizer, x = rule(0.1), np.ones(3)
+    for at, state in (
+        (np.ones(other)[()], optimizer.init(x)),
+        (x, optimizer.init(np.ones(other)[()])),
+    ):
+        with pytest.raises(ValueError, match=r"state must have the shape of x, .*optimizer\.init"):
+            optimizer.update(at, state, at)
+
+
+@pytest.mark.parametrize("first", RULES)
+@pytest.mark.parametrize("second", RULES)
+def test_the_state_of_another_rule_is_refused(first, second):
+    """The velocity of sgd and the mean of squares of rmsprop have one name and two meanings."""
+    x = np.ones(3)
+    optimizer, state = RULES[first](0.1), RULES[second](0.1).init(x)
+    kind = type(optimizer.init(x))
+    if isinstance(state, kind):
+        assert optimizer.update(x, state, x)[0].shape == (3,)
+        return
+    with pytest.raises(TypeError, match=rf"{kind.__name__}, got {type(state).__name__}; begin"):
+        optimizer.update(x, state, x)
+
+
+@every_rule
+@pytest.mark.parametrize("bad", [None, (0, 1.0), [0, 1.0]])
+def test_what_is_no_state_is_refused(rule, bad):
+    with pytest.raises(TypeError, match=rf"got {type(bad).__name__}; begin with state = optimizer"):
+        rule(0.1).update(1.0, bad, 1.0)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_adamw_reads_the_point_and_refuses_one_that_is_not_finite(bad):
+    for optimizer in (adamw(0.1), clip_by_norm(adamw(0.1), 1.0)):
+        state = optimizer.init(0.0)
+        with pytest.raises(ValueError, match=f"x must be finite, got {bad}; go back"):
+            optimizer.update(0.0, state, bad)
+        x = np.array([1.0, bad])
+        with pytest.raises(ValueError, match="x must be finite, got"):
+            optimizer.update(np.ones(2), optimizer.init(np.ones(2)), x)
+
+
+def test_adamw_takes_points_whose_squares_overflow():
+    x = np.array([1e200, -3e300])
+    (step,) = steps_for(adamw(0.1, weight_decay=0.5), [np.zeros(2)], x)
+    np.testing.assert_allclose(step, -0.05 * x, rtol=1e-15)
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_rates_for_another_number_of_columns_are_refused(count):
+    """Five rates and one column would make a step of five columns."""
+    x = np.ones((2, 3))
+    many = np.full(count, 0.1)
+    for optimizer in (
+        sgd(many),
+        sgd(lambda k: many),
+        sgd(0.1, momentum=many),
+        rmsprop(0.1, decay=many),
+        adam(0.1, beta1=many),
+        adamw(0.1, weight_decay=many),
+        clip_by_norm(sgd(0.1), many),
+    ):
+        with pytest.raises(ValueError, match=rf"each of the 3 columns, got shape \({count},\)"):
+            optimizer.update(x, optimizer.init(x), x)
+
+
+@every_rule
+@pytest.mark.parametrize("shape", [(0,), (0, 3), (2, 0)])
+def test_nothing_to_move_is_moved_by_nothing(rule, shape):
+    nothing = np.zeros(shape)
+    step, state = rule(0.1).update(nothing, rule(0.1).init(nothing), nothing)
+    assert step.shape == shape
+    assert state.k == 1
+
+
+@pytest.mark.parametrize("max_norm", [1e-10, 1e-300, 1.0, 1e300])
+def test_clipping_gives_the_length_asked_for_whatever_the_gradient(max_norm):
+    for g in (np.array([1e308, 1e308]), np.array([1.7e308, -1.7e308]), np.array([3.0, 4.0e307])):
+        (step,) = steps_for(clip_by_norm(sgd(1.0), max_norm), [g], np.zeros(2))
+        direction = g / abs(g).max()
+        direction = direction / np.linalg.norm(direction)
+        np.testing.assert_allclose(step, -max_norm * direction, rtol=1e-14)
+    assert steps_for(clip_by_norm(sgd(1.0), max_norm), [-1e308]) == pytest.approx([max_norm])
+
+
+def test_clipping_tells_a_column_that_overflows_from_its_neighbours():
+    g = np.array([[1e308, 3.0, 0.0, 3e-12], [1e308, 4.0, 0.0, 4e-12]])
+    (step,) = steps_for(clip_by_norm(sgd(1.0), 1e-11), [g], np.zeros((2, 4)))
+    half = 1e-11 / 2**0.5
+    expected = [[half, 6e-12, 0.0, 3e-12], [half, 8e-12, 0.0, 4e-12]]
+    np.testing.assert_allclose(-step, expected, rtol=1e-14)
+    single = np.array([3e38, 3e38], dtype=np.float32)
+    (step,) = steps_for(clip_by_norm(sgd(1.0), 1.0), [single], np.zeros(2, dtype=np.float32))
+    assert step.dtype == np.float32
+    np.testing.assert_allclose(step, [-(0.5**0.5)] * 2, rtol=1e-6)
+
+
+@every_rule
+def test_whole_numbers_of_python_and_fractions_are_numbers(rule):
+    expected = steps_for(rule(0.1), [0.5, 3.0], 2.0)
+    assert steps_for(rule(0.1), [Fraction(1, 2), 3], 2) == expected
+    objects = [
+        np.array([Fraction(1, 2), 1], dtype=object),
+        np.array([3, Fraction(2)], dtype=object),
+    ]
+    floats = [np.array([0.5, 1.0]), np.array([3.0, 2.0])]
+    np.testing.assert_array_equal(
+        steps_for(rule(0.1), objects, np.ones(2)), steps_for(rule(0.1), floats, np.ones(2))
+    )
+    with pytest.raises(ValueError, match="g must be at most"):
+        rule(0.1).update(10**400, rule(0.1).init(1.0), 1.0)
+
+
+@every_rule
+def test_numbers_among_symbols_go_through(rule):
+    x, g = np.array([sp.Symbol("x"), 1.0]), np.array([sp.Symbol("g"), 2.0])
+    step, _ = rule(0.1).update(g, rule(0.1).init(x), x)
+    numbers = [entry.subs({"x": 3.0, "g": 4.0}) for entry in map(sp.sympify, step)]
+    at = np.array([3.0, 1.0])
+    np.testing.assert_allclose(
+        np.array(numbers, float), rule(0.1).update(np.array([4.0, 2.0]), rule(0.1).init(at), at)[0]
+    )

@@ -1,5 +1,6 @@
 """The door: each line of bad input gives the argument, what was got, and the way out."""
 
+from decimal import Decimal
 from fractions import Fraction
 
 import numpy as np
@@ -259,3 +260,43 @@ def test_scalar_output_names_jacobian():
 def test_long_arrays_are_shown_short():
     assert len(_validate.show(np.arange(1000.0))) < 60
     assert _validate.show(0.25) == "0.25"
+
+
+NO_ARITHMETIC = [
+    [1.0],
+    (1.0,),
+    "1",
+    b"1",
+    None,
+    ...,
+    {1.0},
+    1j,
+    Decimal(1),
+    np.array(["1"]),
+    np.array([1j]),
+    np.array([1.0, None], dtype=object),
+    np.array([1.0, "2"], dtype=object),
+    sp.I,
+    sp.true,
+]
+
+
+@pytest.mark.parametrize("value", NO_ARITHMETIC, ids=repr)
+def test_what_is_no_real_number_array_or_symbol_is_refused_and_not_converted(value):
+    with pytest.raises(
+        TypeError, match=r"g must be a real number, .*np\.asarray\(g, dtype=float\)"
+    ):
+        _validate.real_or_symbols(value, "g")
+
+
+def test_floats_and_symbols_are_handed_on_and_integers_promoted():
+    x = sp.Symbol("x")
+    for value in (1.5, np.float32(2), np.array([1.0, np.nan]), x, sp.pi, np.array([x, 1.0])):
+        assert _validate.real_or_symbols(value, "g") is value
+    for value in (3, True, Fraction(3), np.int8(3), np.array([1, 2]), np.array([1, 2.5], object)):
+        found = _validate.real_or_symbols(value, "g")
+        assert np.asarray(found).dtype == float
+        np.testing.assert_array_equal(found, value)
+    matrix = np.array([[1.0, 2.0], [3.0, 4.0]]).view(np.matrix)
+    squares = _validate.real_or_symbols(matrix, "g") ** 2
+    np.testing.assert_array_equal(squares, [[1, 4], [9, 16]])  # and not the power of a matrix
