@@ -14,6 +14,7 @@ import textwrap
 from fractions import Fraction
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import nbformat
 import numpy as np
 import pytest
@@ -315,6 +316,38 @@ def test_a_wrong_answer_is_told_what_is_wrong_and_a_right_one_is_ok(number, give
     said = out.getvalue().removeprefix(f"{number}  ")
     assert said.startswith(words)
     assert "close" not in said
+
+
+PRINTING = ["08_diagnostics", "09_expectations"]
+
+
+@pytest.mark.parametrize("stem", PRINTING)
+def test_an_answer_is_accepted_as_its_solution_prints_it(stem, monkeypatch):
+    """Each printed number that is within 2 percent of the answer is typed in its place."""
+    asked, typed, check = [], [], checks.check
+    monkeypatch.setattr(checks, "check", lambda *args, **kwargs: asked.append((args, kwargs)))
+    monkeypatch.setattr("matplotlib.pyplot.show", lambda: None)
+    scope = {}
+    (chapter,) = (path for path in CHAPTERS if path.stem == stem)
+    for cell in code_cells(stored(chapter)):
+        with contextlib.redirect_stdout(io.StringIO()):
+            exec(cell.source, scope)
+        if not cell.source.startswith("# Solution"):
+            continue
+        (label, answer, expected), settings = asked[-1]
+        _, _, words = printed(cell).partition("ok\n")
+        numbers = [float(word) for word in re.findall(r"-?\d+\.?\d*(?:e[+-]\d+)?", words)]
+        parts = list(answer) if isinstance(answer, tuple) else [answer]
+        if not all(isinstance(part, int | float | np.number) for part in parts):
+            continue
+        near = [[v for v in numbers if abs(v - part) <= 0.02 * abs(part)] for part in parts]
+        for given in zip(*near, strict=False):
+            with contextlib.redirect_stdout(io.StringIO()) as out:
+                check(label, given if isinstance(answer, tuple) else given[0], expected, **settings)
+            typed.append(out.getvalue())
+            assert out.getvalue() == f"{label}  ok\n", given
+    plt.close("all")
+    assert typed
 
 
 # --- the numbers of chapter 06 --------------------------------------------------------------------
@@ -778,12 +811,12 @@ def test_chapter_08_opens_with_three_runs_at_the_level_of_the_mean():
 
 def test_each_patient_of_chapter_08_shows_the_sign_of_its_illness():
     rows = re.findall(
-        r"^([A-H]|healthy) +(\S+) +(\S+) +(\d+) +(\S+) +(yes|no) +(\S+)$",
+        r"^([A-H]|well) +(\S+) +(\S+) +(\d+) +(\S+) +(yes|no) +(\S+)$",
         said_in_chapter_08(),
         re.MULTILINE,
     )
     ward = {row[0]: row[1:] for row in rows}
-    assert list(ward) == ["healthy", *"ABCDEFGH"]
+    assert list(ward) == ["well", *"ABCDEFGH"]
     kept = {bed: row[-1] for bed, row in ward.items()}
     assert kept.pop("B") == "nonsense"
     assert kept.pop("G") == "-1.000"
@@ -791,10 +824,10 @@ def test_each_patient_of_chapter_08_shows_the_sign_of_its_illness():
     assert set(kept.values()) == {"1.000"}
     assert [bed for bed, row in ward.items() if row[4] == "no"] == ["B"]
     assert [bed for bed, row in ward.items() if row[1] == "nan"] == ["C"]
-    assert float(ward["E"][3]) > 5 * float(ward["healthy"][3])
+    assert float(ward["E"][3]) > 5 * float(ward["well"][3])
     assert float(ward["F"][0]) > 100
     assert float(ward["H"][3]) < 1e-3
-    assert float(ward["healthy"][1]) < min(float(ward[bed][1]) for bed in "ABDEFGH")
+    assert float(ward["well"][1]) < min(float(ward[bed][1]) for bed in "ABDEFGH")
 
 
 # --- the numbers of chapter 07 --------------------------------------------------------------------
