@@ -285,6 +285,48 @@ def test_a_wrong_answer_is_told_what_is_wrong_and_a_right_one_is_ok(number, give
     assert "close" not in said
 
 
+def made_and_used(code):
+    """Give the global names that a piece of code makes, and those that it takes from elsewhere."""
+
+    def used(table):
+        outer = table.get_type() == "module"
+        names = {s.get_name() for s in table.get_symbols() if s.is_referenced()}
+        own = {s.get_name() for s in table.get_symbols() if not outer and not s.is_global()}
+        return (names - own).union(*map(used, table.get_children()))
+
+    table = symtable.symtable(code, "cell", "exec")
+    symbols = table.get_symbols()
+    made = {s.get_name() for s in symbols if s.is_assigned() or s.is_imported()}
+    return made, used(table) - made
+
+
+@functools.cache
+def statements(chapter):
+    """Give the statements of a chapter, exercises left out, each with what it makes and uses."""
+    cells = [cell for cell in code_cells(stored(chapter)) if 'check("' not in cell.source]
+    parts = [part for cell in cells for part in ast.parse(cell.source).body]
+    return [(part, *made_and_used(ast.unparse(part))) for part in parts]
+
+
+def told(chapter, number, old, new):
+    """Put an answer into a starter, run it with what it needs, and give what it says."""
+    starter, _ = starter_and_solution(stored(chapter), number)
+    assert starter.source.count(old) == 1
+    code = starter.source.replace(old, new)
+    wanted, kept = made_and_used(code)[1], set()
+    while wanted:
+        name = wanted.pop()
+        makers = [k for k, (_, made, _) in enumerate(statements(chapter)) if name in made]
+        if makers and makers[0] not in kept:
+            kept.add(makers[0])
+            wanted |= statements(chapter)[makers[0]][2]
+    body, scope = [statements(chapter)[k][0] for k in sorted(kept)], {}
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        exec(compile(ast.Module(body, []), chapter.stem, "exec"), scope)
+        exec(code, scope)
+    return out.getvalue().splitlines()[-1].removeprefix(f"{number}  ")
+
+
 # exercises whose answer is a whole number, or has one in it: answers that are right, and answers
 # just beside, as the slips give them that the exercise is there to catch
 WHOLE = {
@@ -307,47 +349,22 @@ WHOLE = {
     "10.1": (["88", "88.0"], ["87", "89", "76", "88.05"]),
     "10.2": (["-5", "-5.0"], ["-6", "-4", "5", "-5.004"]),
     "10.3": (["9", "9.0"], ["8", "10", "9.005"]),
-    "10.5": (["(1, 3)", "[1.0, 3]"], ["(1, 2)", "(3, 1)", "(1, 3.002)"]),
-    "10.12": (["710", "710.0"], ["709", "711", "709.78", "710.4"]),
-    "10.13": (["(8, 8)", "[8, 8]"], ["(8, 1)", "(1, 8)", "8"]),
-    "10.17": (["4", "4.0"], ["3", "5", "4.003"]),
+    "10.6": (["(1, 3)", "[1.0, 3]"], ["(1, 2)", "(3, 1)", "(1, 3.002)"]),
+    "10.16": (["710", "710.0"], ["709", "711", "709.78", "710.4"]),
+    "10.17": (["(8, 8)", "[8, 8]"], ["(8, 1)", "(1, 8)", "8"]),
+    "10.20": (["1", "1.0"], ["0", "2", "321", "1.0004"]),
+    "10.23": (["4", "4.0"], ["3", "5", "4.003"]),
 }
-
-
-@functools.cache
-def names_of(chapter):
-    """Run what a chapter imports and defines, and nothing else; `in_bed` is the key to a ward."""
-    scope = {}
-    for part in (
-        part for cell in code_cells(stored(chapter)) for part in ast.parse(cell.source).body
-    ):
-        key = isinstance(part, ast.Assign) and getattr(part.targets[0], "id", "") == "in_bed"
-        if key or isinstance(part, ast.Import | ast.ImportFrom | ast.FunctionDef):
-            with contextlib.suppress(NameError):  # a default that a cell has computed
-                exec(
-                    compile(ast.Module([part], []), f"<chapter {chapter.stem[:2]}>", "exec"), scope
-                )
-    return scope
-
-
-def said_to(number, answer):
-    """Put an answer into a starter and give what check says."""
-    (chapter,) = (path for path in CHAPTERS if int(path.stem[:2]) == int(number.partition(".")[0]))
-    starter, _ = starter_and_solution(stored(chapter), number)
-    assert starter.source.count("answer = ...") == 1
-    out = io.StringIO()
-    with contextlib.redirect_stdout(out):
-        exec(starter.source.replace("answer = ...", f"answer = {answer}"), {**names_of(chapter)})
-    return out.getvalue().strip().removeprefix(f"{number}  ")
 
 
 @pytest.mark.parametrize("number", WHOLE)
 def test_a_whole_number_is_right_in_any_form_and_wrong_just_beside(number):
     right, beside = WHOLE[number]
+    (chapter,) = (path for path in CHAPTERS if int(path.stem[:2]) == int(number.partition(".")[0]))
     for answer in right:
-        assert said_to(number, answer) == "ok", answer
+        assert told(chapter, number, "answer = ...", f"answer = {answer}") == "ok", answer
     for answer in beside:
-        said = said_to(number, answer)
+        said = told(chapter, number, "answer = ...", f"answer = {answer}")
         assert said.startswith("not yet: "), answer
         assert "close" not in said
         assert "the dots" not in said
@@ -824,12 +841,12 @@ def test_chapter_08_opens_with_three_runs_at_the_level_of_the_mean():
 
 def test_each_patient_of_chapter_08_shows_the_sign_of_its_illness():
     rows = re.findall(
-        r"^([A-H]|healthy) +(\S+) +(\S+) +(\d+) +(\S+) +(yes|no) +(\S+)$",
+        r"^([A-H]|well) +(\S+) +(\S+) +(\d+) +(\S+) +(yes|no) +(\S+)$",
         said_in_chapter_08(),
         re.MULTILINE,
     )
     ward = {row[0]: row[1:] for row in rows}
-    assert list(ward) == ["healthy", *"ABCDEFGH"]
+    assert list(ward) == ["well", *"ABCDEFGH"]
     kept = {bed: row[-1] for bed, row in ward.items()}
     assert kept.pop("B") == "nonsense"
     assert kept.pop("G") == "-1.000"
@@ -837,10 +854,10 @@ def test_each_patient_of_chapter_08_shows_the_sign_of_its_illness():
     assert set(kept.values()) == {"1.000"}
     assert [bed for bed, row in ward.items() if row[4] == "no"] == ["B"]
     assert [bed for bed, row in ward.items() if row[1] == "nan"] == ["C"]
-    assert float(ward["E"][3]) > 5 * float(ward["healthy"][3])
+    assert float(ward["E"][3]) > 5 * float(ward["well"][3])
     assert float(ward["F"][0]) > 100
     assert float(ward["H"][3]) < 1e-3
-    assert float(ward["healthy"][1]) < min(float(ward[bed][1]) for bed in "ABDEFGH")
+    assert float(ward["well"][1]) < min(float(ward[bed][1]) for bed in "ABDEFGH")
 
 
 # --- the numbers of chapter 07 --------------------------------------------------------------------
@@ -962,7 +979,7 @@ def test_chapter_07_settles_adam_with_a_schedule_and_not_with_a_smaller_loss():
     assert falling < constant / 2
 
 
-# --- what the exercises of chapters 07 and 10 say to what one types -------------------------------
+# --- what the exercises of chapters 07 to 10 say to what one types --------------------------------
 
 NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d*)?(?:e[-+]?\d+)?")
 
@@ -974,55 +991,15 @@ def numbers_shown(nb, number):
     return NUMBER.findall(" ".join(line for line in lines if not line.startswith(f"{number}  ")))
 
 
+SHOWING_ELSE = {"8.7", "8.9", "9.5", "9.7"}  # print numbers, but not those of the answer
+SHOWING_ELSE |= {"9.3"}  # takes a name that the chapter makes twice
 SHOWING = [
     pytest.param(chapter, number, id=number)
     for chapter in CHAPTERS
-    if chapter.stem in ("07_optimizers", "10_bug_museum")
+    if chapter.stem >= "07"
     for number, _ in exercises(stored(chapter))
-    if numbers_shown(stored(chapter), number)
+    if number not in SHOWING_ELSE and numbers_shown(stored(chapter), number)
 ]
-
-
-def made_and_used(code):
-    """Give the global names that a piece of code makes, and those that it takes from elsewhere."""
-
-    def used(table):
-        outer = table.get_type() == "module"
-        names = {s.get_name() for s in table.get_symbols() if s.is_referenced()}
-        own = {s.get_name() for s in table.get_symbols() if not outer and not s.is_global()}
-        return (names - own).union(*map(used, table.get_children()))
-
-    table = symtable.symtable(code, "cell", "exec")
-    symbols = table.get_symbols()
-    made = {s.get_name() for s in symbols if s.is_assigned() or s.is_imported()}
-    return made, used(table) - made
-
-
-@functools.cache
-def statements(chapter):
-    """Give the statements of a chapter, exercises left out, each with what it makes and uses."""
-    cells = [cell for cell in code_cells(stored(chapter)) if 'check("' not in cell.source]
-    parts = [part for cell in cells for part in ast.parse(cell.source).body]
-    return [(part, *made_and_used(ast.unparse(part))) for part in parts]
-
-
-def told(chapter, number, old, new):
-    """Put an answer into a starter, run it with what it needs, and give what it says."""
-    starter, _ = starter_and_solution(stored(chapter), number)
-    assert starter.source.count(old) == 1
-    code = starter.source.replace(old, new)
-    wanted, kept = made_and_used(code)[1], set()
-    while wanted:
-        name = wanted.pop()
-        makers = [k for k, (_, made, _) in enumerate(statements(chapter)) if name in made]
-        if makers and makers[0] not in kept:
-            kept.add(makers[0])
-            wanted |= statements(chapter)[makers[0]][2]
-    body, scope = [statements(chapter)[k][0] for k in sorted(kept)], {}
-    with contextlib.redirect_stdout(io.StringIO()) as out:
-        exec(compile(ast.Module(body, []), chapter.stem, "exec"), scope)
-        exec(code, scope)
-    return out.getvalue().splitlines()[-1].removeprefix(f"{number}  ")
 
 
 @pytest.mark.parametrize(("chapter", "number"), SHOWING)
