@@ -492,7 +492,8 @@ def test_chapter_04_takes_condition_numbers_of_sizes():
     ):
         sizes = np.linalg.svd(matrix, compute_uv=False)
         assert f"{sizes[0] / sizes[1]:.1f}" == shown
-        assert re.search(rf"^{name} +eigenvalues .* condition {shown}$", said, re.MULTILINE)
+        row = re.search(rf"^{name} +(\S+) +(\S+) +{shown}$", said, re.MULTILINE).groups()
+        assert row == tuple(f"{value:.4f}" for value in np.linalg.eigvalsh(matrix))
     assert "saddle, signed: -17.9\n" in said
     assert r"$\kappa = 2508.0$" in prose
     assert "would get $-17.9$" in prose
@@ -546,6 +547,18 @@ def test_chapter_04_doubles_the_digits():
     ratios = re.findall(r"^ +[123]   \S+e-\d+ +(\d\.\d{3})$", said, re.MULTILINE)
     limit = float(re.search(r"^theory, .*: (\S+)$", said, re.MULTILINE)[1])
     assert float(ratios[-1]) == pytest.approx(limit, abs=0.005)
+
+
+def test_chapter_04_shows_that_just_enough_damping_is_too_little():
+    said, prose = chapter_04()
+    g, H = np.array([-2.0, 2.0]), np.array([[2.0, -4.0], [-4.0, 6.0]])
+    for mu, told in ((0.474, "349 at 0.474"), (0.5, "23 at 0.5"), (0.944, "1.4 at 0.944")):
+        step = np.linalg.solve(H + mu * np.eye(2), -g)
+        row = re.search(rf"^ *{mu} \[.*\] +(\S+) +(\S+)$", said, re.MULTILINE).groups()
+        assert row == (f"{np.linalg.norm(step):.3f}", f"{g @ step:.3f}")
+        digits = told.split()[0]
+        assert f"{np.linalg.norm(step):.{len(digits.partition('.')[2])}f}" == digits
+        assert told in prose
 
 
 def words_of_chapter_06():
