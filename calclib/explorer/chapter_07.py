@@ -14,9 +14,18 @@ from sympy.printing.pycode import PythonCodePrinter
 
 from calclib.explorer.scene import Handle, Panel, Path, Points, Scene, Slider, switch
 from calclib.explorer.widget import Explorer
-from calclib.optimizers import adagrad, adam, rmsprop, sgd
+from calclib.optimizers import (
+    AdagradState,
+    RMSpropState,
+    adagrad,
+    adam,
+    adamw,
+    clip_by_norm,
+    rmsprop,
+    sgd,
+)
 from calclib.plotting import COLORS
-from calclib.problems import Problem, beale, bowl, himmelblau, valley
+from calclib.problems import Problem, beale, bowl, himmelblau, saddle, valley
 from calclib.tracing import Let, Orbit, Program, Table, formula, is_symbolic, leaves, where
 
 BUDGET = 200  # gradient evaluations for each runner
@@ -25,8 +34,10 @@ LOST = 1e9  # height above the minimum at which a run has diverged
 RATES = (-4.0, 2.0, 0.1)  # decades of the rate slider: from, to, step
 MOMENTUM = 0.9  # with which the rates are tuned
 SLOW = 0.999  # the decay of Adam's mean of squares
+CLIP = 1.0  # the largest length of a gradient of momentum that is clipped
 
-# The rules with symbols for the rate and the momentum. Adagrad and RMSprop have no momentum.
+# The rules with symbols for the rate and the momentum. Adagrad and RMSprop have no momentum; AdamW
+# has the weight decay that it has by default.
 RATE, BETA = sp.symbols("rate beta", real=True)
 RULES = {
     "momentum": sgd(RATE, momentum=BETA),
@@ -34,6 +45,8 @@ RULES = {
     "Adagrad": adagrad(RATE),
     "RMSprop": rmsprop(RATE),
     "Adam": adam(RATE, beta1=BETA, beta2=SLOW),
+    "AdamW": adamw(RATE, beta1=BETA, beta2=SLOW),
+    "clipped": clip_by_norm(sgd(RATE, momentum=BETA), CLIP),
 }
 
 
@@ -50,9 +63,12 @@ class Surface(NamedTuple):
         Where the runners begin at first.
     decades : tuple of float
         For plain descent and each of `RULES`: the decimal logarithm of the tuned rate, which is the
-        one of the slider's with the lowest median height after `BUDGET` steps from 25 starts.
+        one of the slider's with the lowest median height after `BUDGET` steps from 25 starts. All
+        heights below 1e-25 are equally low.
     plain_arrives : bool
         Plain descent arrives from every start of the sliders, so that nobody can be ahead of it.
+    grid : int
+        How many heights on a side the level curves are drawn from; a narrow valley needs more.
 
     Examples
     --------
@@ -65,26 +81,54 @@ class Surface(NamedTuple):
     start: tuple[float, float]
     decades: tuple[float, ...]
     plain_arrives: bool = False
+    grid: int = 71
 
 
 SURFACES = (
-    Surface("Valley (Rosenbrock)", valley(), (-1.0, 1.0), (-2.8, -2.8, -3.1, -0.1, -1.8, -0.3)),
     Surface(
-        "Long bowl x² + 100y²", bowl((1.0, 100.0)), (5.0, 1.0), (-2.1, -2.5, -2.4, 1.3, -1.5, 0.8)
+        "Valley (Rosenbrock)",
+        valley(),
+        (-1.0, 1.0),
+        (-2.8, -2.8, -3.1, -0.1, -1.8, -0.3, -0.7, -2.4),
+        grid=121,
+    ),
+    Surface(
+        "Long bowl x² + 100y²",
+        bowl((1.0, 100.0)),
+        (5.0, 1.0),
+        (-2.1, -2.5, -2.4, 1.3, -1.5, 0.8, 1.4, -2.0),
     ),
     Surface(
         "Long bowl, turned",
         bowl((1.0, 100.0), math.pi / 6),
         (4.0, 2.0),
-        (-2.1, -2.5, -2.4, 0.7, -1.6, 0.1),
+        (-2.1, -2.5, -2.4, 0.7, -1.6, 0.1, 1.4, -1.9),
     ),
-    Surface("Flat valley (Beale)", beale(), (1.0, 1.0), (-3.2, -3.4, -3.5, 0.3, -0.2, 0.0)),
+    Surface(
+        "Flat valley (Beale)",
+        beale(),
+        (1.0, 1.0),
+        (-3.2, -3.4, -3.5, 0.3, -0.2, 0.0, 0.1, -1.7),
+    ),
     Surface(
         "Four wells (Himmelblau)",
         himmelblau(),
         (0.0, 2.0),
-        (-2.1, -3.2, -2.0, 0.3, 1.0, -0.3),
-        True,
+        (-2.1, -3.2, -2.0, 0.3, 1.0, -0.3, -0.2, -1.7),
+        plain_arrives=True,
+    ),
+    Surface(
+        "Bowl x² + 10y²",
+        bowl(),
+        (5.0, 1.0),
+        (-1.1, -2.3, -1.2, 1.3, -1.5, -0.9, 1.4, -0.9),
+        plain_arrives=True,
+    ),
+    Surface(
+        "Saddle x² + 3y² − 4xy",
+        saddle(),
+        (1.0, 1.0),
+        (-0.7, -0.4, -0.8, 2.0, 2.0, 2.0, 1.5, 2.0),
     ),
 )
 
@@ -112,7 +156,7 @@ def race() -> Explorer:
 
 @functools.cache
 def traced(rule):
-    """Turn one step of a rule, for one coordinate, into a function of plain arithmetic.
+    """Turn one step of a rule, on a surface, into a function of plain arithmetic.
 
     Parameters
     ----------
@@ -122,28 +166,33 @@ def traced(rule):
     Returns
     -------
     callable
-        ``(g, v, s, fade, slow_fade, rate, beta) -> (step, v, s)``, for numbers and for symbols.
-        Of what the rule remembers, v is the velocity or mean of gradients, s the sum or mean of
-        squares. The powers of beta and of 0.999 to the number of the step come in as `fade` and
-        `slow_fade`.
+        ``(g_x, g_y, x, y, vx, vy, sx, sy, fade, slow_fade, rate, beta) -> (step_x, step_y, vx, vy,
+        sx, sy)``, for numbers and for symbols. Of what the rule remembers, v is the velocity or
+        mean of gradients, s the sum or mean of squares. The powers of beta and of 0.999 to the
+        number of the step come in as `fade` and `slow_fade`.
 
     Examples
     --------
-    >>> traced(sgd(RATE, momentum=BETA))(2.0, 1.0, 0.0, 0.9, 0.999, 0.1, 0.9)
-    (-0.29, 2.9, 0.0)
+    >>> step = traced(sgd(RATE, momentum=BETA))
+    >>> step(2.0, 0.0, 5.0, 5.0, 1.0, 0.0, 0.0, 0.0, 0.9, 0.999, 0.1, 0.9)
+    (-0.29, 0, 2.9, 0, 0.0, 0.0)
     """
-    g, k, v, s, fade, slow_fade = sp.symbols("g k v s fade slow_fade", real=True)
-    kind = type(rule.init(g))
-    squares = rule in (RULES["Adagrad"], RULES["RMSprop"])  # remembers nothing but squares
-    memory = {2: [s] if squares else [v], 3: [v, s]}[len(kind._fields)]
-    step, state = rule.update(g, kind(k, *memory), sp.Integer(0))
-    kept = {2: [v, state[1]] if squares else [state[1], s], 3: state[1:]}[len(kind._fields)]
+    names = sp.symbols("g_x g_y x y vx vy sx sy fade slow_fade", real=True)
+    g, at, v, s = (np.array(pair) for pair in zip(names[0:8:2], names[1:8:2], strict=True))
+    fade, slow_fade = names[8:]
+    k = sp.Symbol("k", real=True)
+    kind = type(rule.init(at))
+    squares = kind in (AdagradState, RMSpropState)  # remembers nothing but squares
+    memory = [s] if squares else [v, s][: len(kind._fields) - 1]
+    step, state = rule.update(g, kind(k, *memory), at)
+    kept = [v, state[1]] if squares else [*state[1:], s][:2]
     powers = {BETA: fade, sp.Float(SLOW): slow_fade}
     parts = [
-        part.replace(lambda e: e.is_Pow and e.exp.has(k), lambda e: powers[e.base])
-        for part in (step, *kept)
+        sp.sympify(part).replace(lambda e: e.is_Pow and e.exp.has(k), lambda e: powers[e.base])
+        for pair in (step, *kept)
+        for part in pair
     ]
-    return sp.lambdify((g, v, s, fade, slow_fade, RATE, BETA), tuple(parts), modules="math")
+    return sp.lambdify((*names, RATE, BETA), tuple(parts), modules="math")
 
 
 class _AsOnThePage(PythonCodePrinter):
@@ -197,13 +246,16 @@ def as_on_the_page(rule):
 
 
 def _race_on(surface: Surface) -> Scene:
-    problem = surface.problem
+    problem, bottomless = surface.problem, _is_bottomless(surface.problem)
     rates = tuple(10**decade for decade in surface.decades)
-    depth = float(problem.fun(problem.minimizers[:, 0]))
+    depth = 0.0 if bottomless else float(problem.fun(problem.minimizers[:, 0]))
     slopes = sp.lambdify(problem.variables, list(problem.grad(problem.variables)))
     height = sp.lambdify(problem.variables, problem.expr - depth)
+    drawn = _both_ways if bottomless else _drawn
+    lost = drawn(LOST)
     plain = traced(sgd(RATE))
     rules = [traced(rule) for rule in RULES.values()]
+    decays = list(RULES).index("AdamW")  # the one that moves where the gradient is zero
 
     def chosen(mode, *arguments):
         """Give the step of the rule that `mode` numbers."""
@@ -216,51 +268,54 @@ def _race_on(surface: Surface) -> Scene:
     @as_on_the_page
     def step(x, y, vx, vy, sx, sy, fade, slow_fade, k, mode, rate, beta):
         faded, slowly = fade * beta, slow_fade * SLOW
-        g_x, g_y = slopes(x, y)
-        move_x, vx, sx = chosen(mode, g_x, vx, sx, faded, slowly, rate, beta)
-        move_y, vy, sy = chosen(mode, g_y, vy, sy, faded, slowly, rate, beta)
+        memory = (x, y, vx, vy, sx, sy, faded, slowly, rate, beta)
+        move_x, move_y, *kept = chosen(mode, *slopes(x, y), *memory)
         to = (x + move_x, y + move_y)
-        return (*to, vx, vy, sx, sy, faded, slowly, k + 1, _drawn(height(*to)))
+        return (*to, *kept, faded, slowly, k + 1, drawn(height(*to)))
 
     @as_on_the_page
     def plain_step(plain_x, plain_y, plain_k):
-        g_x, g_y = slopes(plain_x, plain_y)
-        to = (
-            plain_x + plain(g_x, 0, 0, 1, 1, rates[0], 0)[0],
-            plain_y + plain(g_y, 0, 0, 1, 1, rates[0], 0)[0],
-        )
-        return (*to, plain_k + 1, _drawn(height(*to)))
+        nothing = (0, 0, 0, 0, 1, 1)
+        at = (plain_x, plain_y)
+        move_x, move_y = plain(*slopes(*at), *at, *nothing, rates[0], 0)[:2]
+        to = (plain_x + move_x, plain_y + move_y)
+        return (*to, plain_k + 1, drawn(height(*to)))
 
     program = Program(
         ("x0", "y0", "mode", "rate", "beta"),
         Let("above0", lambda x0, y0: height(x0, y0)),
         Orbit(
             ("x", "y", "vx", "vy", "sx", "sy", "fade", "slow_fade", "k", "above"),
-            lambda x0, y0, above0: (x0, y0, 0, 0, 0, 0, 1, 1, 0, _drawn(above0)),
+            lambda x0, y0, above0: (x0, y0, 0, 0, 0, 0, 1, 1, 0, drawn(above0)),
             step,
             steps=BUDGET,
             bound=1e100,
-            until=lambda above: above > LOST,
+            until=lambda above: above > lost,
         ),
         Orbit(
             ("plain_x", "plain_y", "plain_k", "plain_above"),
-            lambda x0, y0, above0: (x0, y0, 0, _drawn(above0)),
+            lambda x0, y0, above0: (x0, y0, 0, drawn(above0)),
             plain_step,
             steps=BUDGET,
             count="plain_n",
             bound=1e100,
-            until=lambda plain_above: plain_above > LOST,
+            until=lambda plain_above: plain_above > lost,
         ),
         Let("steepness", lambda x0, y0: sum(abs(part) for part in slopes(x0, y0))),
         Table("tuned", rates[1:], "mode"),
         Let("plain_rate", lambda x0: rates[0] + 0 * x0),
-        Let("stays", lambda steepness: steepness < 1e-9),
-        Let("diverges", lambda above_last: above_last > LOST),
-        Let("ahead", lambda above_last, plain_above_last: above_last < 0.99 * plain_above_last),
-        Let("behind", lambda above_last, plain_above_last: plain_above_last < 0.99 * above_last),
+        Let(
+            "stays",
+            lambda steepness, mode, x0, y0: (
+                (steepness < 1e-9) & ((abs(mode - decays) > 0.5) | (abs(x0) + abs(y0) < 1e-9))
+            ),
+        ),
+        Let("diverges", lambda above_last: above_last > lost),
+        *(_LOWER if not bottomless else _lower_without_a_floor(height)),
     )
+    dots = "the saddle point as a ring" if bottomless else "each minimum as a cross"
     level_curves = Panel(
-        lambda ax: _draw_map(ax, problem, surface.title),
+        lambda ax: _draw_map(ax, surface),
         (
             Path("plain_x", "plain_y", "purple", 2.0),
             Points("plain_x_last", "plain_y_last", "purple", 4.5),
@@ -268,18 +323,19 @@ def _race_on(surface: Surface) -> Scene:
             Points("x_last", "y_last", "orange", 5.0),
             Handle("x0", "y0", "Start point"),
         ),
-        f"Level curves of {surface.title} with each minimum as a cross. From the start point two "
+        f"Level curves of {surface.title} with {dots}. From the start point two "
         "paths: that of plain gradient descent and that of the optimizer you chose.",
         4.0,
     )
     losses = Panel(
-        _draw_losses,
+        _draw_heights if bottomless else _draw_losses,
         (
             Path("plain_k", "plain_above", "purple", 1.6),
             Path("k", "above", "orange", 1.8),
         ),
-        "Height above the minimum after each gradient evaluation, on a logarithmic axis: one line "
-        "for plain gradient descent, one for the optimizer you chose.",
+        f"Height above the {'saddle point, or below it,' if bottomless else 'minimum'} after each "
+        "gradient evaluation, on a logarithmic axis: one line for plain gradient descent, one for "
+        "the optimizer you chose.",
         3.0,
     )
     (low_x, high_x), (low_y, high_y) = problem.domain
@@ -291,8 +347,14 @@ def _race_on(surface: Surface) -> Scene:
         Slider("rate", "Its rate", 10**low, 10**high, rates[0], step=decade, log=True, form="g"),
         Slider("beta", "Its β (not Adagrad, RMSprop)", 0.0, 0.95, MOMENTUM, step=0.05),
     )
-    says = tuple(pair for pair in SAYS if not (surface.plain_arrives and pair[0] == "ahead"))
+    says = SAYS_WITHOUT_A_FLOOR if bottomless else SAYS
+    says = tuple(pair for pair in says if not (surface.plain_arrives and pair[0] == "ahead"))
     return Scene(surface.title, sliders, program, ((level_curves,), (losses,)), says)
+
+
+def _is_bottomless(problem):
+    """Tell whether a function has no minimum, so that only the height itself can be compared."""
+    return problem.minimizers.shape[1] == 0
 
 
 def _drawn(height):
@@ -300,18 +362,42 @@ def _drawn(height):
     return (height + FLOOR + abs(height - FLOOR)) / 2
 
 
+def _both_ways(height):
+    """Give the decimal logarithm of large heights, and minus that of large depths."""
+    return (sp.asinh if is_symbolic(height) else math.asinh)(height / 2) / math.log(10)
+
+
+_LOWER = (
+    Let("ahead", lambda above_last, plain_above_last: above_last < 0.99 * plain_above_last),
+    Let("behind", lambda above_last, plain_above_last: plain_above_last < 0.99 * above_last),
+)
+
+
+def _lower_without_a_floor(height):
+    """Compare heights that may be negative; one percent apart is level."""
+    return (
+        Let("height", lambda x_last, y_last: height(x_last, y_last)),
+        Let("plain_height", lambda plain_x_last, plain_y_last: height(plain_x_last, plain_y_last)),
+        Let("ahead", lambda height, plain_height: height < plain_height - 0.01 * abs(plain_height)),
+        Let("behind", lambda height, plain_height: plain_height < height - 0.01 * abs(height)),
+    )
+
+
 # --- what the sentences say: the first condition that holds is said ---------------------------
 
-_TUNED = (
-    " Tuned by one sweep, over 25 starts and with β = 0.9, your optimizer takes the rate {tuned}, "
-    "plain descent {plain_rate}."
+_RATES = (
+    "over 25 starts and with β = 0.9, your optimizer takes the rate {tuned}, plain descent "
+    "{plain_rate}."
 )
+_TUNED = f" Tuned by one sweep, {_RATES}"
+_STAYS = "You start where the gradient is zero: nobody moves, whatever the rate."
 _BOTH = (
     "After {n:.0f} gradients your optimizer is within {above_last} of the lowest height, plain "
     "descent after {plain_n:.0f} within {plain_above_last}"
 )
+_LEVEL = ": the two are level, with your β at {beta:.2f}."
 SAYS = (
-    ("stays", "You start where the gradient is zero: nobody moves, whatever the rule." + _TUNED),
+    ("stays", _STAYS + _TUNED),
     (
         "diverges",
         "Your optimizer diverges: after {n:.0f} gradients its height is {above_last}. Plain "
@@ -319,25 +405,60 @@ SAYS = (
     ),
     ("ahead", _BOTH + ": yours is ahead." + _TUNED),
     ("behind", _BOTH + ": plain descent is ahead." + _TUNED),
-    ("", _BOTH + ": the two are level, with your β at {beta:.2f}." + _TUNED),
+    ("", _BOTH + _LEVEL + _TUNED),
+)
+
+_HEIGHTS = (
+    "After {n:.0f} gradients your optimizer is at height {height}, plain descent after "
+    "{plain_n:.0f} at {plain_height}"
+)
+_NO_FLOOR = f" There is no lowest height. Tuned by one sweep of rates up to 100, {_RATES}"
+SAYS_WITHOUT_A_FLOOR = (
+    ("stays", _STAYS + _NO_FLOOR),
+    (
+        "diverges",
+        "Your optimizer diverges: after {n:.0f} gradients its height is {height}. Plain descent "
+        "after {plain_n:.0f} is at {plain_height}." + _NO_FLOOR,
+    ),
+    ("ahead", _HEIGHTS + ": yours is lower." + _NO_FLOOR),
+    ("behind", _HEIGHTS + ": plain descent is lower." + _NO_FLOOR),
+    ("", _HEIGHTS + _LEVEL + _NO_FLOOR),
 )
 
 
 # --- backdrops --------------------------------------------------------------------------------
 
 
-def _draw_map(ax, problem, title):
-    xs, ys, heights = problem.grid(121)
-    levels = heights.min() + np.geomspace(2e-4, 0.7, 9) * np.ptp(heights)
-    ax.contour(xs, ys, heights, levels=levels, colors=COLORS["sky"], linewidths=1)
-    ax.plot(*problem.minimizers, "x", ms=8, mew=2, color=COLORS["green"])
-    ax.set(xlim=problem.domain[0], ylim=problem.domain[1], title=title, xlabel="x", ylabel="y")
+def _draw_map(ax, surface):
+    problem = surface.problem
+    xs, ys, heights = problem.grid(surface.grid)
+    if _is_bottomless(problem):
+        up = np.geomspace(0.01, 0.7, 5) * heights.max()
+        levels, places, mark = [*-up[::-1], 0, *up], [0, 0], {"marker": "o", "mfc": "none"}
+    else:
+        levels = heights.min() + np.geomspace(2e-4, 0.7, 9) * np.ptp(heights)
+        places, mark = problem.minimizers, {"marker": "x"}
+    lines = {"colors": COLORS["sky"], "linewidths": 1, "linestyles": "solid"}
+    ax.contour(xs, ys, heights, levels=levels, **lines)
+    ax.plot(*places, ls="", ms=8, mew=2, color=COLORS["green"], **mark)
+    ax.set(xlim=problem.domain[0], ylim=problem.domain[1], xlabel="x", ylabel="y")
+    ax.set_title(surface.title)
 
 
 def _draw_losses(ax):
-    ax.set(yscale="log", xlim=(0, BUDGET), ylim=(1e-11, 1e6), title="Height above the minimum")
-    ax.set(xlabel="gradient evaluations")
+    ax.set(yscale="log", ylim=(1e-11, 1e6), title="Height above the minimum")
     ax.set_yticks([1e-10, 1e-5, 1, 1e5], ["10⁻¹⁰", "10⁻⁵", "1", "10⁵"])
+    _name_lines(ax)
+
+
+def _draw_heights(ax):
+    ax.set(ylim=(-20, 10), title="Height above the saddle point")
+    ax.set_yticks([-18, -12, -6, 0, 6], ["−10¹⁸", "−10¹²", "−10⁶", "0", "10⁶"])
+    _name_lines(ax)
+
+
+def _name_lines(ax):
+    ax.set(xlim=(0, BUDGET), xlabel="gradient evaluations")
     ax.minorticks_off()
     ax.text(0.98, 0.95, "yours: orange", ha="right", va="top", transform=ax.transAxes, fontsize=9.5)
     ax.text(0.98, 0.86, "plain: purple", ha="right", va="top", transform=ax.transAxes, fontsize=9.5)
