@@ -791,8 +791,59 @@ def test_the_run_is_compared_with_the_mean_as_the_sentence_says():
         for epoch in scene.sliders[0].values():
             q = scene.quantities(epoch=epoch)
             said = scene.sentence(q)
-            assert ("worse than" in said) == (q["loss"] > 1.01 * 0.0924889)
+            shown = float(re.search(r"the loss is (\d\.\d{4})", said)[1])
+            assert ("still above the 0.0925" in said) == (shown > 0.0925)
+            assert ("to four decimals what" in said) == (shown == 0.0925)
+            just = q["loss"] >= 0.99 * 0.0924889
+            assert ("just below the 0.0925" in said) == (shown < 0.0925 and just)
+            assert ("percent of what" in said) == (not just)
             assert ("close to the points" in said) == (q["loss"] < 0.05 * 0.0924889)
+
+
+def test_the_sentence_names_the_epoch_at_which_tanh_falls_below_the_mean():
+    scene = scene_of("training-run", 0)
+    said = [scene.sentence(scene.quantities(epoch=epoch)) for epoch in (9.0, 10.0)]
+    assert said == [
+        "After epoch 9 the loss is 0.0931, still above the 0.0925 that predicting the mean scores.",
+        "After epoch 10 the loss is 0.0924, now just below the 0.0925 that predicting the mean "
+        "scores.",
+    ]
+
+
+def hands():
+    """Give places of the network: each slider at its ends, at 0 and at a place between."""
+    scene = scene_of("network-under-your-hands")
+    names = [slider.name for slider in scene.sliders]
+    for values in itertools.product((-2.0, 0.0, 0.9, 2.0), repeat=6):
+        yield scene, scene.quantities(**dict(zip(names, values, strict=True)))
+
+
+def test_a_saturated_unit_is_named_with_what_it_lets_through():
+    for scene, q in hands():
+        said = scene.sentence(q)
+        for k, sub in ((1, "₁"), (2, "₂")):
+            h, v = q[f"h{k}"], q[f"v{k}"]
+            named = re.search(f"h{sub} = (\\S+?) .*1 − h{sub}² = (\\S+) .*slope", said)
+            if named:
+                assert 1 - h**2 < 0.1
+                assert v != 0
+                assert float(named[1].replace("−", "-")) == pytest.approx(h, abs=6e-4)
+                assert float(named[2]) == pytest.approx(1 - h**2, abs=6e-4)
+        quiet = q["exact"] or q["closed"] or q["alike"]
+        flat = [1 - q[f"h{k}"] ** 2 < 0.1 and q[f"v{k}"] != 0 for k in (1, 2)]
+        assert ("saturated" in said) == (any(flat) and not quiet)
+        assert ("Both hidden units are saturated" in said) == (all(flat) and not quiet)
+
+
+@pytest.mark.parametrize("w1", [-2.0, 2.0])
+def test_a_weight_pushed_to_its_end_saturates_its_unit_in_words(w1):
+    """What the chapter asks the reader to try: the sentence says why the slope is gone."""
+    scene = scene_of("network-under-your-hands")
+    q = scene.quantities(w1=w1, w2=-0.5, v1=1.2, v2=0.4, x=2.0, y=1.0)
+    sign = "" if w1 > 0 else "−"
+    assert f"The unit h₁ is saturated: h₁ = {sign}0.999 is close to ±1." in scene.sentence(q)
+    assert abs(q["d_w1"]) < 0.03
+    assert abs(q["d_w2"]) > 0.05
 
 
 def depth_positions():

@@ -67,7 +67,10 @@ def network_under_your_hands() -> Explorer:
         Let("no_input", lambda x: abs(x) < 1e-9),
         Let("overshoots", lambda after, loss: after > loss),
         Let("too_good", lambda promised: promised < -1e-12),
-        Let("saturated", lambda h1, h2: (h1 * h1 > 0.9) & (h2 * h2 > 0.9)),
+        Let(("through1", "through2"), lambda h1, h2: (1 - h1 * h1, 1 - h2 * h2)),
+        Let("flat1", lambda through1, v1: (through1 < 0.1) & (abs(v1) > 1e-9)),
+        Let("flat2", lambda through2, v2: (through2 < 0.1) & (abs(v2) > 1e-9)),
+        Let("saturated", lambda flat1, flat2: flat1 & flat2),
     )  # fmt: skip
     graph = Panel(_draw_graph, _graph_marks(), GRAPH_ALT, 4.4)
     ahead = Panel(
@@ -103,10 +106,14 @@ def network_under_your_hands() -> Explorer:
              "step they are alike again: two units that do the work of one." + STEP),
             ("no_input", "The input is 0. No change of w₁ or w₂ would be noticed, and their slopes "
              "are 0." + STEP),
+            ("saturated", "Both hidden units are saturated: h₁ = {h1:.3f} and h₂ = {h2:.3f} are "
+             "close to ±1. Only 1 − h₁² = {through1:.3f} and 1 − h₂² = {through2:.3f} of the "
+             "slopes in them get through, and w₁ and w₂ have the slopes {d_w1:.3f} and "
+             "{d_w2:.3f}." + STEP),
+            ("flat1", FLAT.format("₁", "1") + STEP),
+            ("flat2", FLAT.format("₂", "2") + STEP),
             ("overshoots", "The slopes point the right way, and rate 0.1 is too much here: the "
              "step takes the loss up, from {loss} to {after}."),
-            ("saturated", "Both hidden units are saturated: each lets less than a tenth, 1 − h², "
-             "of the slope through to its weight." + STEP),
             ("too_good", PROMISE + ", which no squared loss can be: the straight line is good for "
              "short steps only."),
             ("", PROMISE + "."),
@@ -118,6 +125,10 @@ def network_under_your_hands() -> Explorer:
 
 
 STEP = " One step of rate 0.1 takes the loss from {loss} to {after}."
+FLAT = (
+    "The unit h{0} is saturated: h{0} = {{h{1}:.3f}} is close to ±1. Only 1 − h{0}² = "
+    "{{through{1}:.3f}} of the slope in it gets through, and w{0} has the slope {{d_w{1}:.3f}}."
+)
 PROMISE = (
     "The output is {out:.2f}, the target {y:.1f}." + STEP + " The slopes alone had promised "
     "{promised}"
@@ -310,8 +321,9 @@ def _run_scene(title: str, kind: str) -> Scene:
         Let("row", lambda epoch: _log10(epoch) * ROWS_PER_DECADE),
         Table(("done", "loss", "curve"), rows, "row"),
         Let("share", lambda loss: 100 * loss / MEAN_SCORES),
-        Let("worse", lambda share: share > 101),
-        Let("level", lambda share: share >= 99),
+        Let("above", lambda loss: loss >= LEVEL_TO),
+        Let("level", lambda loss: loss >= LEVEL_FROM),
+        Let("below", lambda share: share >= 99),
         Let("close", lambda share: share < 5),
     )
     fit = Panel(
@@ -338,10 +350,12 @@ def _run_scene(title: str, kind: str) -> Scene:
 
 def _sentences(losses) -> tuple[tuple[str, str], ...]:
     """Give the sentences that this run has a use for, the last of them without a condition."""
-    share = 100 * np.array([losses[epoch] for epoch in EPOCHS]) / MEAN_SCORES
+    loss = np.array([losses[epoch] for epoch in EPOCHS])
+    share = 100 * loss / MEAN_SCORES
     useful = [
-        ("worse", WORSE, share > 101),
-        ("level", LEVEL, (share >= 99) & (share <= 101)),
+        ("above", ABOVE, loss >= LEVEL_TO),
+        ("level", LEVEL, (loss >= LEVEL_FROM) & (loss < LEVEL_TO)),
+        ("below", BELOW, (loss < LEVEL_FROM) & (share >= 99)),
         ("close", CLOSE, share < 5),
         ("", BETTER, (share >= 5) & (share < 99)),
     ]
@@ -349,9 +363,11 @@ def _sentences(losses) -> tuple[tuple[str, str], ...]:
     return (*says[:-1], ("", says[-1][1]))
 
 
+LEVEL_FROM, LEVEL_TO = 0.09245, 0.09255  # what reads 0.0925 in four decimals
 AFTER = "After epoch {done:.0f} the loss is {loss:.4f}"
-WORSE = AFTER + ": worse than predicting the mean, which scores 0.0925."
-LEVEL = AFTER + ": within one percent of what predicting the mean scores, 0.0925."
+ABOVE = AFTER + ", still above the 0.0925 that predicting the mean scores."
+LEVEL = AFTER + ", to four decimals what predicting the mean scores."
+BELOW = AFTER + ", now just below the 0.0925 that predicting the mean scores."
 BETTER = AFTER + ", {share:.0f} percent of what predicting the mean scores."
 CLOSE = (
     AFTER
