@@ -59,7 +59,7 @@ def check(label, got, expected, *, tol=None, hint=""):
     >>> check("1.1", 6.0, 6)
     1.1  ok
     >>> check("1.2", ..., [2, 4], hint="double each number")
-    1.2  not yet: put your answer in the place of the dots
+    1.2  not yet: replace the dots
     >>> check("1.2", [1, 4], [2, 4], hint="double each number")
     1.2  not yet: double each number
     >>> check("1.3", 0.142, 1 / 7)
@@ -71,7 +71,7 @@ def check(label, got, expected, *, tol=None, hint=""):
     if _holds(_same, got, expected, tols):
         verdict = "ok"
     elif _holds(_unanswered, got):
-        verdict = "not yet: put your answer in the place of the dots"
+        verdict = "not yet: replace the dots"
     elif _holds(_close, got, expected):
         verdict = "not yet: close, give more digits"
     elif _line(hint):

@@ -22,7 +22,7 @@ NOT_YET = tuple(
     f"3.2  not yet: {reason}\n"
     for reason in (
         "look again",
-        "put your answer in the place of the dots",
+        "replace the dots",
         "close, give more digits",
     )
 )
@@ -426,7 +426,7 @@ def test_every_number_equals_itself_and_not_its_double_plus_one(value):
 @pytest.mark.parametrize("answer", [..., (..., ...), [1.0, ...], [...]])
 def test_an_untouched_starter_hears_no_hint(answer, capsys):
     check("1.1", answer, (1.0, 2.0), hint="the answer is (1, 2)")
-    assert capsys.readouterr().out == "1.1  not yet: put your answer in the place of the dots\n"
+    assert capsys.readouterr().out == "1.1  not yet: replace the dots\n"
 
 
 @pytest.mark.parametrize(

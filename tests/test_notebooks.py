@@ -649,7 +649,7 @@ def test_a_node_taken_for_a_number_is_reported(exercises_of_chapter_06):
     assert "unsupported operand" in slip
     assert "what does a Node hold" in slip
     half = exercises_of_chapter_06("6.4", old, "(a, lambda g: g * b.value), (b, lambda g: ...)")
-    assert half == "not yet: put your answer in the place of the dots"
+    assert half == "not yet: replace the dots"
     swapped = "(a, lambda g: g * a.value), (b, lambda g: g * b.value)"
     assert "by how much does a b" in exercises_of_chapter_06("6.4", old, swapped)
 
