@@ -174,8 +174,8 @@ def traced(rule):
     Examples
     --------
     >>> step = traced(sgd(RATE, momentum=BETA))
-    >>> step(2.0, 0.0, 5.0, 5.0, 1.0, 0.0, 0.0, 0.0, 0.9, 0.999, 0.1, 0.9)
-    (-0.29, 0, 2.9, 0, 0.0, 0.0)
+    >>> step(2.0, 4.0, 5.0, 5.0, 1.0, 2.0, 0.0, 0.0, 0.9, 0.999, 0.1, 0.9)
+    (-0.29, -0.58, 2.9, 5.8, 0.0, 0.0)
     """
     names = sp.symbols("g_x g_y x y vx vy sx sy fade slow_fade", real=True)
     g, at, v, s = (np.array(pair) for pair in zip(names[0:8:2], names[1:8:2], strict=True))
