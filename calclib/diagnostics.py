@@ -16,7 +16,7 @@ this book's choice, tried on runs that are healthy and on runs made sick on purp
 
 from collections.abc import Mapping
 from itertools import pairwise
-from math import hypot, inf, isfinite, nan, prod
+from math import copysign, hypot, inf, isfinite, nan, prod
 from typing import NamedTuple
 
 import numpy as np
@@ -26,20 +26,29 @@ from calclib import autodiff as ad
 from calclib.optimizers import Optimizer, sgd
 
 _EPS = np.finfo(float).eps
+_ROUNDING = 4 * _EPS  # of the size of a value: how far its last digits are believed to be off
 
 
 # A gradient against differences
 
+_POWERS = range(2, 13)  # the steps: 1e-2 to 1e-12
+_SHARP = 0.01  # a slope can be told if its doubt is at most this share of it
+_LOUD = 100  # no rounding is this many times louder than _ROUNDING
+_KEPT = 0.5, 5.0  # what a kink keeps of its gap from step to step; a smooth gap falls to 0.1 ...
+_BENT = 4  # ... at so many steps in a row
+_STEADY = 1.1, 6  # a jump is the same within this factor, at so many steps in a row
+
 
 class Kink(NamedTuple):
-    """A coordinate in which the function has no slope, or none that can be told.
+    """A coordinate in which the function has no slope, but a kink or a jump.
 
     Parameters
     ----------
     name : str
         The entry, as in "x[3]".
     left, right : float
-        The slopes on its two sides.
+        The slopes on its two sides, infinite where they grow without end. At a jump, the changes
+        of the function on the two sides.
 
     Examples
     --------
@@ -55,15 +64,23 @@ class Kink(NamedTuple):
         return f"kink at {self.name}: left slope {self.left:.4g}, right slope {self.right:.4g}"
 
 
+class _Jump(Kink):
+    def __str__(self):
+        return (
+            f"jump at {self.name}: fun changes by {self.left:.4g} before it, by {self.right:.4g} "
+            "behind it"
+        )
+
+
 class BlockCheck(NamedTuple):
     """How one block of a gradient did.
 
     Parameters
     ----------
-    status : {"ok", "wrong", "kink"}
+    status : {"ok", "cannot tell", "kink", "wrong", "not finite"}
         As in `GradCheck`.
     worst : str
-        The entry with the largest error.
+        The entry that decided this.
     error : float
         Its relative error, beyond what rounding explains.
 
@@ -84,14 +101,14 @@ class GradCheck(NamedTuple):
 
     Parameters
     ----------
-    status : {"ok", "wrong", "kink"}
-        "wrong" if an entry is, else "kink" if the function has one, else "ok".
+    status : {"ok", "cannot tell", "kink", "wrong", "not finite", "empty"}
+        The last of these that an entry has; "empty" if there is none.
     message : str
         A sentence with the worst entry, or with the kinks.
     worst : str
-        The entry with the largest error, away from kinks.
+        The entry that decided the status: among equals, the one with the largest error.
     error : float
-        Its relative error, beyond what rounding explains.
+        Its relative error, beyond what rounding explains; infinite if it is not finite.
     blocks : dict of str to BlockCheck
         The same for each block.
     kinks : tuple of Kink
@@ -134,30 +151,41 @@ def check_grad(fun, grad, x, *, blocks=None, tol=1e-6):
     Returns
     -------
     GradCheck
-        With status "ok", "wrong" or "kink".
+        With the status of the whole, of each block, and the kinks.
 
     Raises
     ------
     ValueError
-        If grad has another shape than x or is not finite; if fun is not finite at x or on both
-        sides of it, is no number, or differs from call to call; if the blocks do not fill x.
+        If grad has another shape than x; if fun is not finite at x or on both sides of it, is no
+        number, or differs from call to call; if the blocks do not fill x.
 
     Notes
     -----
-    For every coordinate the step goes down from 1e-2 max(1, \|x\|) in powers of ten. Believed is
-    the difference that changes least to the next step, and an error counts only beyond twice that
-    change plus rounding, 4 eps \|f\| / h. So tiny gradients, steep functions and kinks beside x
-    need no other tol. It takes about twelve values of fun for each coordinate, in float64: a fun
-    that computes in float32 is a staircase to these steps.
+    For each coordinate the step goes down from 1e-2 max(1, \|x\|) in powers of ten. It stops at
+    1e-12, or where neither the gap nor the change to the step before counts: against tol times the
+    slope, or twice the rounding, 4 eps max(\|f\|, \|x c\|) / h. This takes ten to twenty-two values
+    of fun, in float64: a fun that computes in float32 is a staircase to these steps.
 
-    A coordinate has a kink if the gap between right and left slope, clear of rounding, stays above
-    half its size from step to step, twice in a row: where f is smooth it falls to a tenth. A jump
-    counts as a kink too: there the differences never settle to within a tenth of the steepest.
-    Whatever the gradient is there, it is neither passed nor failed. A kink nearer to x than the
-    smallest step counts as one at x.
+    Believed is the difference with the least doubt: twice its change to the next step, or twice
+    what smaller steps clearly say against it; four times the rounding; half of a gap that is not
+    seen to fall; the rounding of x times the curvature. An error counts only beyond the doubt. So
+    tiny gradients, steep functions and kinks beside x need no other tol.
+
+    An entry cannot be told if its doubt is above a hundredth of both the gradient and the
+    difference, as in a layer whose gradient has vanished below the digits of fun. Two zeros can be
+    told all the same: at a flat point, where both are within a doubt that is below tol times the
+    slope one step away; and of a dead unit, where the gradient is exactly 0 and fun does not move
+    by a bit, if another entry of its block can be told, or if fun does not move at all.
+
+    A coordinate has a kink if over four steps the gap, above twice the rounding, keeps half of its
+    size from each to the next, and no smaller step is clear of it: where f is smooth it falls to a
+    tenth. It has a jump if fun changes on one side by the same, within a tenth, at the last six
+    steps. Whatever the gradient is there, it is neither passed nor failed. A kink nearer to x than
+    the smallest steps counts as one at x.
 
     With central differences, errors below 1e-7 are good and those above 1e-2 usually mistakes,
-    say the course notes; kinks crossed by the step are the main reason for what lies between.
+    say the course notes; kinks crossed by the step are the main reason for what lies between. The
+    other thresholds are this book's.
 
     References
     ----------
@@ -171,6 +199,8 @@ def check_grad(fun, grad, x, *, blocks=None, tol=1e-6):
     >>> check_grad(lambda x: abs(x).sum(), np.sign, [1.0, 0.0])
     GradCheck(kink at x[1]: left slope -1, right slope 1)
     """
+    if not np.size(x):
+        return GradCheck("empty", _EMPTY, "", 0.0, {}, ())
     x = _validate.point(x)
     tol = _validate.positive(_validate.number(tol, "tol"), "tol")
     names = _entry_names(blocks, x)
@@ -181,47 +211,92 @@ def check_grad(fun, grad, x, *, blocks=None, tol=1e-6):
             "fun must give the same value each time, got two values at the same x; switch dropout "
             "off, or draw the batch once, before the check"
         )
-    g = _validate.evaluate(grad, x.copy() if x.ndim else x.item(), "grad")
-    if g.shape != x.shape:
-        raise ValueError(
-            f"grad must give the shape of x, {x.shape}, got {g.shape}; check its last lines"
-        )
-
-    rows, kinks = [], []  # a row: block, entry, error, g, c
+    g = _claims(grad, x)
+    rows = []
     for k, (block, name) in enumerate(names):
-        left, right, slope, doubt = _slopes(at, f, x, k, name)
-        if slope is None:
-            kinks.append((block, Kink(name, left, right)))
-            continue
         claim = float(g.flat[k])
-        excess = max(abs(claim - slope) - doubt, 0.0)
-        error = excess / max(abs(claim), abs(slope)) if excess else 0.0
-        rows.append((block, name, error, claim, slope))
+        slope = _slope(at, f, x, k, name, tol) if isfinite(claim) else None
+        rows.append(_Entry(block, name, claim, slope, *_judge_entry(claim, slope, tol)))
+    told = {row.block for row in rows if row.status in ("ok", "wrong")}
+    if all(row.status == "still" for row in rows):
+        told = {row.block for row in rows}
+    for k, row in enumerate(rows):
+        if row.status == "still":
+            rows[k] = row._replace(status="ok" if row.block in told else "cannot tell")
+    worst = max(rows, key=_rank)
+    each = {
+        block: BlockCheck(top.status, top.name, top.error)
+        for block in dict.fromkeys(row.block for row in rows)
+        for top in [max((row for row in rows if row.block == block), key=_rank)]
+    }
+    kinks = tuple(row.slope for row in rows if row.status == "kink")
+    return GradCheck(worst.status, _words(worst, rows), worst.name, worst.error, each, kinks)
 
-    def verdict(rows, kinks):
-        _, name, error, claim, slope = max(rows, key=lambda row: row[2], default=_NO_ROW)
-        status = "wrong" if error > tol else "kink" if kinks else "ok"
-        return status, name, error, claim, slope
 
-    status, worst, error, claim, slope = verdict(rows, kinks)
-    each = {}
-    for block in dict.fromkeys(block for block, _ in names):
-        of_block = [[row for row in table if row[0] == block] for table in (rows, kinks)]
-        each[block] = BlockCheck(*verdict(*of_block)[:3])
-    if status == "wrong":
-        message = (
-            f"wrong: worst at {worst}, gradient {claim:.4g} against difference {slope:.4g}, "
-            f"relative error {error:.2g}"
+_STATUSES = ("ok", "cannot tell", "kink", "wrong", "not finite")
+
+
+class _Slope(NamedTuple):
+    """A slope known to within a doubt; steepest is that of one side at the largest step."""
+
+    value: float
+    doubt: float
+    steepest: float
+
+
+class _Entry(NamedTuple):
+    block: str
+    name: str
+    claim: float
+    slope: _Slope | Kink | None
+    status: str
+    error: float
+
+
+def _rank(row):
+    return _STATUSES.index(row.status), row.error
+
+
+def _judge_entry(claim, slope, tol):
+    """Give status and error of an entry; "still" is a 0 where fun does not move by a bit."""
+    if slope is None:
+        return "not finite", inf
+    if isinstance(slope, Kink):
+        return "kink", 0.0
+    size = max(abs(claim), abs(slope.value))
+    excess = max(abs(claim - slope.value) - slope.doubt, 0.0)
+    error = excess / size if excess else 0.0
+    if error > tol:
+        return "wrong", error
+    is_flat = size <= slope.doubt <= tol * slope.steepest
+    if slope.doubt <= _SHARP * size or is_flat:
+        return "ok", error
+    return ("cannot tell" if claim or slope.steepest else "still"), error
+
+
+def _words(worst, rows):
+    """Say what was found in a sentence."""
+    alike = [row for row in rows if row.status == worst.status]
+    shown = alike[:3] if worst.status == "kink" else [worst]
+    more = len(alike) - len(shown)
+    others = f", and {more} more" if more else ""
+    if worst.status == "kink":
+        return "; ".join(str(row.slope) for row in shown) + others
+    if worst.status == "not finite":
+        return (
+            f"not finite: gradient {worst.claim} at {worst.name}{others}; look for the first NaN "
+            "or Inf on the way back"
         )
-    elif status == "kink":
-        more = f", and {len(kinks) - 3} more" if len(kinks) > 3 else ""
-        message = "; ".join(str(kink) for _, kink in kinks[:3]) + more
-    else:
-        message = f"ok: worst at {worst}, relative error {error:.2g}"
-    return GradCheck(status, message, worst, error, each, tuple(kink for _, kink in kinks))
-
-
-_NO_ROW = (None, "", 0.0, nan, nan)
+    pair = f"gradient {worst.claim:.4g} against difference {worst.slope.value:.4g}"
+    if worst.status == "cannot tell":
+        return (
+            f"cannot tell at {worst.name}: {pair}, in doubt by {worst.slope.doubt:.2g}{others}; "
+            "rounding hides the slope, or it changes too fast: subtract a constant from fun, or "
+            "move"
+        )
+    if worst.status == "wrong":
+        return f"wrong: worst at {worst.name}, {pair}, relative error {worst.error:.2g}"
+    return f"ok: worst at {worst.name}, relative error {worst.error:.2g}"
 
 
 def _at_copies(fun, shape):
@@ -232,6 +307,22 @@ def _at_copies(fun, shape):
         return float(_validate.scalar_output(value, "check_grad"))
 
     return at
+
+
+def _claims(grad, x):
+    """Give the gradient at x; its entries need not be finite."""
+    given = []
+
+    def filled(x):
+        given.append(np.asanyarray(grad(x)))
+        return np.nan_to_num(given[0]) if given[0].dtype.kind == "f" else given[0]
+
+    g = _validate.evaluate(filled, x.copy() if x.ndim else x.item(), "grad")
+    if g.shape != x.shape:
+        raise ValueError(
+            f"grad must give the shape of x, {x.shape}, got {g.shape}; check its last lines"
+        )
+    return given[0] if given[0].dtype.kind == "f" else g
 
 
 def _entry_names(blocks, x):
@@ -257,51 +348,99 @@ def _entry_names(blocks, x):
     ]
 
 
-def _slopes(at, f, x, k, name):
-    """Return left slope, right slope, slope and its doubt; None as the slope at a kink."""
-    steps, best = [], None  # a step: left, right, noise
-    for power in range(2, 18):
-        h = 10.0**-power * max(1.0, abs(x.flat[k]))
-        ahead, behind = x.copy(), x.copy()
-        ahead.flat[k] += h
-        behind.flat[k] -= h
-        if ahead.flat[k] - behind.flat[k] < h:  # too small to move x
+def _steps(at, f, x, k, name, tol):
+    """Measure coordinate k with steps from large to small, until smaller ones tell nothing new.
+
+    A row holds the step, the changes of fun behind and ahead of x, and what rounding may add to
+    them: by the size of fun, or of what rounding x does to it.
+    """
+    steps = []
+    for power in _POWERS:
+        behind, ahead = x.copy(), x.copy()
+        behind.flat[k] -= 10.0**-power * max(1.0, abs(x.flat[k]))
+        ahead.flat[k] += 10.0**-power * max(1.0, abs(x.flat[k]))
+        try:
+            values = at(behind), at(ahead)
+        except ValueError:
+            continue
+        h = float(ahead.flat[k] - behind.flat[k]) / 2
+        before, after = f - values[0], values[1] - f
+        by_x = float(abs(x.flat[k])) * abs(before + after) / h / 2
+        steps.append((h, before, after, _ROUNDING * max(abs(f), *map(abs, values), by_x)))
+        if len(steps) > 1 and _is_settled(*steps[-2:], tol):
             break
-        values = []
-        for point in (behind, ahead):
-            try:
-                values.append(at(point))
-            except ValueError:
-                values.append(nan)
-        h = (ahead.flat[k] - behind.flat[k]) / 2
-        noise = 4 * _EPS * max(map(abs, (f, *values))) / h
-        steps.append((float((f - values[0]) / h), float((values[1] - f) / h), noise))
-        if len(steps) > 1:
-            (a, b, rounding), (c, d, _) = steps[-2:]
-            change = abs(a + b - c - d) / 2 + rounding
-            if isfinite(change) and (best is None or change < best[1]):
-                best = len(steps) - 2, change
-        if best and len(steps) >= 6 and noise > best[1]:
-            break
-    if best is None:
+    if len(steps) < 2:
         raise ValueError(
             f"fun is not finite beside {name}: no two steps on both sides have values there; move "
             "to a point where fun and its surroundings are defined"
         )
-    start, doubt = best
-    gaps = [
-        b - a if abs(b - a) > 100 * doubt * 10.0 ** (k - start) else 0.0
-        for k, (a, b, _) in enumerate(steps)
-    ]
-    stays = [a != 0 and b / a > 0.5 for a, b in pairwise(gaps)]
-    bends = [k for k, twice in enumerate(pairwise(stays), start=2) if all(twice) and k >= start]
-    left, right, rounding = steps[start]
-    steepest = np.nanmax(np.abs([step[:2] for step in steps[: start + 2]]))
+    return steps
+
+
+def _is_settled(large, small, tol):
+    """Tell whether gap and change are small against the slope, or against rounding."""
+    (h, a, b, _), (k, c, d, rounding) = large, small
+    slope = (c + d) / k / 2
+    change, gap = slope - (a + b) / h / 2, (d - c) / k
+    return max(abs(change), abs(gap)) <= max(tol * abs(slope), 2 * rounding / k)
+
+
+def _slope(at, f, x, k, name, tol):
+    """Give the _Slope of coordinate k on which the steps agree, or the Kink."""
+    steps = _steps(at, f, x, k, name, tol)
+    factor, many = _STEADY
+    for side in (1, 2):
+        last = [abs(step[side]) for step in steps[-many:]]
+        if len(last) == many and max(last) < factor * min(last) > _LOUD * steps[-1][3]:
+            return _Jump(name, *steps[-1][1:3])
+
+    left, right, rounding = ([step[i] / step[0] for step in steps] for i in (1, 2, 3))
+    c = [(a + b) / 2 for a, b in zip(left, right, strict=True)]
+    gap = [b - a for a, b in zip(left, right, strict=True)]
+    change = [abs(b - a) for a, b in pairwise(c)]
+    steepest = max(abs(left[0]), abs(right[0]))
+    if change[-1] > max(change[0], _LOUD * rounding[-1], _SHARP * abs(c[-1])):
+        return _Slope(c[-1], inf, steepest)  # it changes to the end
+
+    noise = [max(pair) for pair in zip(rounding, [*change, change[-1]], strict=True)]
+    first, n = 0, len(steps)
+    ends = range(_BENT, n + 1)
+    bends = [i - 1 for i in ends if _is_bent(gap[i - _BENT : i], noise[i - _BENT : i])]
     if bends:
-        return *steps[bends[-1]][:2], None, None
-    if doubt - rounding > steepest / 10:
-        return left, right, None, None
-    return left, right, (left + right) / 2, 2 * doubt
+        last = bends[-1]
+        first = next((j for j in range(last + 1, n) if _is_beside(c, gap, noise, j, last)), n)
+        if n - first < 2:
+            i = min(bends, key=lambda i: abs(gap[i] - gap[i - 1]) + rounding[i])
+            sides = (_limit(side[i - 1], side[i], rounding[i]) for side in (left, right))
+            return Kink(name, *sides)
+
+    def doubt(i):
+        against = (abs(c[i] - c[j]) - 4 * noise[j] for j in range(i + 2, n))
+        return 2 * max(change[i], *against, 0.0) + 4 * rounding[i]
+
+    best = min(range(first, n - 1), key=doubt)
+    seen = [i for i in range(first + 1, n) if abs(gap[i]) > 2 * noise[i]]
+    falls = seen and abs(gap[seen[-1]]) < _KEPT[0] * abs(gap[seen[-1] - 1])
+    hidden = 0.0 if falls else min(abs(gap[i]) + 2 * noise[i] for i in range(first, n)) / 2
+    by_x = _ROUNDING * float(abs(x.flat[k])) * abs(gap[first]) / steps[first][0]
+    return _Slope(c[best], doubt(best) + hidden + by_x, steepest)
+
+
+def _is_bent(gaps, noises):
+    """Tell whether the gap is clear of noise and keeps its size from step to step."""
+    clear = all(abs(gap) > 2 * noise for gap, noise in zip(gaps, noises, strict=True))
+    return clear and all(_KEPT[0] < b / a < _KEPT[1] for a, b in pairwise(gaps))
+
+
+def _is_beside(c, gap, noise, j, k):
+    """Tell whether step j is clear of what gave step k its gap: it was beside x, not at x."""
+    falls = abs(gap[j]) + 2 * noise[j] < _KEPT[0] * abs(gap[k])
+    return falls or abs(c[j] - c[k]) - 4 * noise[j] > abs(gap[k])
+
+
+def _limit(before, now, rounding):
+    """Give the slope of one side, infinite if it still grows."""
+    return copysign(inf, now) if abs(now) > 2 * abs(before) + rounding else now
 
 
 # The layers of a network

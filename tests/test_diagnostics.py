@@ -18,6 +18,7 @@ from calclib.diagnostics import (
 )
 from calclib.regularization import dropout_mask
 
+EPS = np.finfo(float).eps
 X = np.linspace(-1, 1, 100)[:, None]
 DATA = X, X**2
 HEALTHY = [("tanh", "xavier"), ("sigmoid", "xavier"), ("relu", "he"), ("gelu", "he")]
@@ -100,6 +101,30 @@ def test_a_steep_function_passes():
     assert check_grad(lambda x: np.sin(k * x), lambda x: k * np.cos(k * x), 1e-9).status == "ok"
 
 
+@pytest.mark.parametrize("x", [-2.7, -0.31, 0.3, 1.0, 2.9])
+@pytest.mark.parametrize(
+    ("power", "status"), [(3, "ok"), (6, "ok"), (9, "ok"), (12, "cannot tell")]
+)
+def test_a_smooth_function_has_no_kink_however_fast_it_turns(power, status, x):
+    k = 10.0**power
+    assert check_grad(lambda x: np.sin(k * x), lambda x: k * np.cos(k * x), x).status == status
+
+
+@pytest.mark.parametrize("distance", [1e-2, 1e-6, 1e-10, 1e-12])
+def test_right_gradients_beside_an_exact_fit_pass(distance):
+    rng = generator(3)
+    A, w, away = rng.normal(size=(12, 4)), rng.normal(size=4), rng.normal(size=4)
+
+    def residuals(x):
+        return A @ x - A @ w
+
+    def fun(x):
+        return (residuals(x) ** 2).mean()
+
+    check = check_grad(fun, lambda x: A.T @ residuals(x) / 6, w + distance * away)
+    assert check.status == "ok"
+
+
 def test_a_tiny_entry_beside_large_ones_is_still_checked():
     size = np.array([1e4, 1.0, 1e-6])
     right = check_grad(lambda x: size @ x**2, lambda x: 2 * size * x, np.ones(3))
@@ -170,6 +195,8 @@ def test_a_kink_is_neither_passed_nor_failed(claim):
         (lambda x: abs(x - 3.0) + np.sin(x), 3.0, (-1 + math.cos(3), 1 + math.cos(3))),
         (lambda x: 1e6 * abs(x - 100.0), 100.0, (-1e6, 1e6)),
         (lambda x: 1e-3 * abs(x) + np.exp(x), 0.0, (0.999, 1.001)),
+        (lambda x: 1 + 0.1 * abs(x) + 1e5 * x**2, 0.0, (-0.1, 0.1)),
+        (lambda x: 1 + 0.01 * abs(x) + 1e4 * x**2, 0.0, (-0.01, 0.01)),
     ],
 )
 def test_kinks_under_curvature_and_of_any_size_have_their_two_slopes(fun, x, slopes):
@@ -178,9 +205,44 @@ def test_kinks_under_curvature_and_of_any_size_have_their_two_slopes(fun, x, slo
     np.testing.assert_allclose(check.kinks[0][1:], slopes, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("fun", [lambda x: float(x > 0), np.sign, lambda x: abs(x) ** 0.5])
-def test_jumps_and_cusps_do_not_pass(fun):
-    assert check_grad(fun, lambda x: 0.0, 0.0).status == "kink"
+@pytest.mark.parametrize(
+    ("fun", "words"),
+    [
+        (lambda x: float(x > 0), "jump at x: fun changes by 0 before it, by 1 behind it"),
+        (np.sign, "jump at x: fun changes by 1 before it, by 1 behind it"),
+        (lambda x: 3.0 * (x == 0), "jump at x: fun changes by 3 before it, by -3 behind it"),
+        (lambda x: abs(x) ** 0.5, "kink at x: left slope -inf, right slope inf"),
+    ],
+)
+def test_jumps_and_cusps_are_called_by_their_names(fun, words):
+    check = check_grad(fun, lambda x: 0.0, 0.0)
+    assert (check.status, check.message) == ("kink", words)
+
+
+@pytest.mark.parametrize(
+    ("power", "status"),
+    [(1.31, "ok"), (1.29, "kink"), (0.32, "kink"), (0.28, "cannot tell")],
+)
+def test_a_gap_that_keeps_half_to_five_times_its_size_is_a_kink(power, status):
+    assert check_grad(lambda x: abs(x) ** power, lambda x: 0.0, 0.0).status == status  # 0.1^(p-1)
+
+
+@pytest.mark.parametrize(("power", "status"), [(33, "kink"), (34, "cannot tell")])
+def test_a_kink_is_seen_over_four_steps_clear_of_rounding(power, status):
+    offset = 2.0**power  # the gap, 2, is twice 4 eps |f| / h at h = 1e-5 for an offset of 2^33.4
+    assert check_grad(lambda x: offset + abs(x), lambda x: 0.0, 0.0).status == status
+
+
+@pytest.mark.parametrize(("slope", "status"), [(9e5, "kink"), (1.1e6, "cannot tell")])
+def test_a_jump_is_the_same_within_a_tenth_at_six_steps(slope, status):
+    check = check_grad(lambda x: (x > 0) + slope * x, lambda x: 0.0, 0.0)  # from 1e-12 to 1e-7
+    assert check.status == status
+
+
+@pytest.mark.parametrize(("size", "status"), [(1.1, "kink"), (0.9, "cannot tell")])
+def test_a_jump_is_a_hundred_times_louder_than_rounding(size, status):
+    jump = size * 100 * 4 * EPS * 1e6
+    assert check_grad(lambda x: 1e6 + jump * (x > 0), lambda x: 0.0, 0.0).status == status
 
 
 @pytest.mark.parametrize("power", [2, 3, 4, 5, 9])
@@ -222,6 +284,131 @@ def test_relu_at_zero_bias_and_zero_input_is_a_kink_in_the_bias():
     assert check.message == "kink at layer 1, b[0]: left slope 0, right slope -2"
 
 
+# What differences cannot tell
+
+
+def deep(depth, faulty=False):
+    """Check the gradient of a sigmoid network of two units a layer."""
+    params = network(sizes=(1, *[2] * (depth - 1), 1))
+    theta, unflatten = nn.flatten(params)
+
+    def fun(theta):
+        return loss_with("sigmoid")(unflatten(theta), X[::20], X[::20] ** 2)
+
+    def grad(theta):
+        g = autodiff.grad(fun)(theta)
+        g[: 2 * faulty] = 0.0  # layer 1, W
+        return g
+
+    return check_grad(fun, grad, theta, blocks=params)
+
+
+@pytest.mark.parametrize(
+    ("depth", "right", "faulty"),
+    [
+        (6, "ok", "wrong"),
+        (12, "ok", "wrong"),
+        (20, "cannot tell", "cannot tell"),
+        (24, "cannot tell", "cannot tell"),
+    ],
+)
+def test_a_vanished_layer_is_neither_passed_nor_failed(depth, right, faulty):
+    for check, status in [(deep(depth), right), (deep(depth, faulty=True), faulty)]:
+        assert check.status == check.blocks["layer 1, W"].status == status
+        assert check.blocks[f"layer {depth}, b"].status == "ok"
+        assert check.kinks == ()
+
+
+@pytest.mark.parametrize("f", **by_name(FUNCTIONS))
+@pytest.mark.parametrize("offset", [1e3, 1e6, 1e9, 1e12, 1e15])
+def test_a_large_constant_makes_doubts_and_no_faults(f, offset):
+    rng = generator(2)
+    for _ in range(5):
+        x = rng.uniform(*f.domain, size=len(f.variables))
+        x = x if len(x) > 1 else x[0]
+        status = check_grad(lambda x: f.fun(x) + offset, f.grad, x).status
+        assert status in ({"ok"} if offset < 1e8 else {"ok", "cannot tell"})
+
+
+@pytest.mark.parametrize("offset", np.geomspace(1e7, 1e12, 21))
+def test_a_slope_is_told_if_its_doubt_is_at_most_a_hundredth(offset):
+    def status(claim):
+        return check_grad(lambda x: offset + x, lambda x: claim, 0.0).status
+
+    if status(1.0) == "ok":
+        assert status(1.02) == status(0.98) == "wrong"
+    else:
+        assert status(1.0) == status(1.005) == status(0.995) == "cannot tell"
+
+
+@pytest.mark.parametrize(
+    ("fun", "claim"),
+    [
+        (lambda x: 1e15 + x**2, 3.0),
+        (lambda x: 1e8 + 1e-3 * abs(x - 1), 0.0),
+        (lambda x: 1e11 + x, 0.99),
+        (lambda x: np.cbrt(x - 1), 1.0),
+        (lambda x: np.maximum(x - 1, 0) ** 0.5, 0.0),
+    ],
+)
+def test_nothing_passes_by_luck(fun, claim):
+    check = check_grad(fun, lambda x: claim, 1.0)
+    assert check.status == "cannot tell"
+    assert check.message.startswith(f"cannot tell at x: gradient {claim:.4g} against difference")
+    assert check.message.endswith("subtract a constant from fun, or move")
+
+
+@pytest.mark.parametrize(("offset", "status"), [(2.5e4, "ok"), (3e4, "cannot tell")])
+def test_a_flat_point_is_told_by_the_slopes_around_it(offset, status):
+    # the doubt, 16 eps |f| / h, against tol times the slope at h = 1e-2
+    assert check_grad(lambda x: offset + x**2, lambda x: 0.0, 0.0).status == status
+
+
+def test_a_zero_is_right_where_other_entries_of_its_block_can_be_told():
+    def fun(x):
+        return 1.0 + x[0]
+
+    apart = check_grad(fun, lambda x: [1, 0], [2.0, 3.0], blocks={"W": 1, "b": 1})
+    assert [block.status for block in apart.blocks.values()] == ["ok", "cannot tell"]
+    assert check_grad(fun, lambda x: [1, 0], [2.0, 3.0]).status == "ok"
+    assert check_grad(fun, lambda x: [1, 1e-15], [2.0, 3.0]).status == "cannot tell"
+    assert check_grad(fun, lambda x: [1, 1e-9], [2.0, 3.0]).status == "wrong"
+    assert check_grad(lambda x: 1.0, np.zeros_like, [2.0, 3.0]).status == "ok"
+
+
+# Gradients that are not finite, and none
+
+
+@pytest.mark.parametrize("hole", [np.nan, np.inf, -np.inf])
+def test_an_entry_that_is_not_finite_is_named_with_its_block(hole):
+    params = network(sizes=(2, 3, 1))
+    theta, unflatten = nn.flatten(params)
+    rows = generator(0).normal(size=(7, 2))
+
+    def fun(theta):
+        return LOSS(unflatten(theta), rows, rows[:, :1])
+
+    def faulty(theta):
+        g = autodiff.grad(fun)(theta)
+        g[[4, 5]] = hole
+        return 2 * g
+
+    check = check_grad(fun, faulty, theta, blocks=params)
+    assert check.message == (
+        f"not finite: gradient {hole} at layer 1, W[1, 1], and 1 more; look for the first NaN or "
+        "Inf on the way back"
+    )
+    assert (check.status, check.worst, check.error) == ("not finite", "layer 1, W[1, 1]", math.inf)
+    statuses = [block.status for block in check.blocks.values()]
+    assert statuses == ["not finite", "wrong", "wrong", "wrong"]
+
+
+def test_no_entries_are_a_finding():
+    check = check_grad(lambda x: 1.0, lambda x: x, np.zeros(0), blocks=[])
+    assert (check.status, check.blocks, check.kinks) == ("empty", {}, ())
+    assert check.message.startswith("There is no layer and no parameter to look at")
+
+
 # What the check refuses
 
 
@@ -230,7 +417,7 @@ def test_relu_at_zero_bias_and_zero_input_is_a_kink_in_the_bias():
     [
         (lambda x: x @ x, lambda x: 2 * x[:, None], r"grad must give the shape of x, \(2,\), got"),
         (lambda x: x @ x, lambda x: 2.0, r"grad must give the shape of x, \(2,\), got \(\)"),
-        (lambda x: x @ x, lambda x: [np.nan, 1.0], "grad is not finite at x="),
+        (lambda x: x @ x, lambda x: [[np.nan, 1.0]], r"grad must give the shape of x, \(2,\), got"),
         (lambda x: x, lambda x: x, r"check_grad needs a scalar output, got shape \(2,\)"),
         (lambda x: np.log(x).sum() * np.inf, lambda x: x, "fun is not finite at x="),
         (lambda x: np.sqrt(x[1] - 2), lambda x: x, r"fun is not finite beside x\[1\]"),
