@@ -9,7 +9,7 @@ gap         right - left: about h f''(x) where f is smooth, the size of the bend
 params, X, y, loss      as in `calclib.nn`
 G, G_B      the gradient over all rows, and over B rows drawn at random
 
-A diagnosis never fails because the patient is ill: NaN, no parameters and one layer are findings.
+A diagnosis never fails because the patient is ill: NaN, no parameters and no rows are findings.
 Thresholds are powers of ten or simple shares. Where the docstring names no source for one, it is
 this book's choice, tried on runs that are healthy and on runs made sick on purpose.
 """
@@ -445,6 +445,11 @@ def _limit(before, now, rounding):
 
 # The layers of a network
 
+_UNSCALED = 100  # a column this many times larger or smaller than 1
+_FADED = 1e4  # a gradient this many times shorter, or longer, in the first layer than in the last
+_FLAT_SHARE = 1 / 20  # of the largest slope: where a unit counts as saturated
+_STEP, _ILL = 1, 0.5  # the step against the weights; a layer's share of saturated or dead units
+
 
 class LayerRow(NamedTuple):
     """One layer in a `LayerReport`.
@@ -550,14 +555,15 @@ def layer_report(params, loss, data, *, activation="tanh", learning_rate=None):
     -----
     What is a finding, in this order:
 
-    - NaN or Inf in X, y, a layer's parameters, its outputs, the loss or a gradient. Parameters or
-      data that hold one are not run.
+    - NaN or Inf in X, y, a layer's parameters, its outputs, the loss or a gradient; no layer, no
+      row, no unit. Parameters or data of this kind are not run.
     - A column of X whose root mean square is above 100 or, if not 0, below 0.01. LeCun et al.
       advise variance 1; two powers of ten are this book's tolerance.
-    - A layer whose units all have the same weights, so that they stay copies (Goodfellow, Bengio,
-      Courville, section 8.4).
-    - Every gradient 0; or dL/dW of the first layer more than 10^4 times longer or shorter than that
-      of the last: exploding and vanishing gradients (Pascanu, Mikolov, Bengio; this book's 10^4).
+    - A layer whose units all have the same weights, those of the next layer included, so that they
+      stay copies (Goodfellow, Bengio, Courville, section 8.4). Outputs have targets of their own.
+    - Every dL/dW 0; or that of the first layer more than 10^4 times longer or shorter than that of
+      the last: exploding and vanishing gradients (Pascanu, Mikolov, Bengio; this book's 10^4). A
+      layer with exactly 0 is left out: weights of 0 in another layer do that at a good start.
       Where outputs grow forward as gradients grow back, as with relu, dL/dW hides it:
       `depth_profile` shows the gradient alone.
     - An update ratio above 1, a step longer than the weights. The course notes CS231n call 1e-3 a
@@ -599,10 +605,9 @@ def layer_report(params, loss, data, *, activation="tanh", learning_rate=None):
     'Column 0 of X has root mean square 589: scale the columns of X to about 1.'
     """
     X, y = data
-    trouble = _not_finite(params, X, y)
-    if trouble or _is_empty(params):
+    if trouble := _unfit(params, X, y):
         rows = [_row(k, W, b) for k, (W, b) in enumerate(params, start=1)]
-        return LayerReport(nan, tuple(rows), trouble or (_EMPTY,))
+        return LayerReport(nan, tuple(rows), trouble)
 
     X, y = np.array(X, dtype=float), np.array(y)
     rate = None if learning_rate is None else _validate.positive(learning_rate, "learning_rate")
@@ -628,21 +633,17 @@ def layer_report(params, loss, data, *, activation="tanh", learning_rate=None):
         )
     copies = (
         f"All units of layer {k} have the same weights and stay copies: draw them at random."
-        for k, (W, b) in enumerate(params, start=1)
-        if np.shape(W)[1] > 1 and not np.ptp(np.column_stack([np.transpose(W), b]), axis=0).any()
+        for k, ((W, b), (onward, _)) in enumerate(pairwise(params), start=1)
+        if np.size(b) > 1 and not np.ptp(np.vstack([W, b, np.transpose(onward)]), axis=1).any()
     )
     return LayerReport(value, tuple(rows), (*trouble, *findings, *copies, *_judge(rows)))
 
 
 _EMPTY = "There is no layer and no parameter to look at: make some with nn.init_params."
 _FLAT = {  # the size beyond which the slope is below a twentieth of its largest
-    "tanh": lambda z: 1 - np.tanh(z) ** 2 < 1 / 20,
-    "sigmoid": lambda z: 4 * ad.sigmoid(z) * ad.sigmoid(-z) < 1 / 20,
+    "tanh": lambda z: 1 - np.tanh(z) ** 2 < _FLAT_SHARE,
+    "sigmoid": lambda z: 4 * ad.sigmoid(z) * ad.sigmoid(-z) < _FLAT_SHARE,
 }
-
-
-def _is_empty(params):
-    return not any(np.size(part) for layer in params for part in layer)
 
 
 def _overflow(value):
@@ -667,15 +668,20 @@ def _row(k, W, b, gW=None, gb=0.0, z=0.0, activation="linear", rate=None):
     )
 
 
-def _not_finite(params, X, y):
-    """Say which of the data and the layers hold NaN or Inf, and how many."""
+def _unfit(params, X, y):
+    """Say which of the data and the layers are empty or hold NaN or Inf, and how many."""
+    if not any(np.size(part) for layer in params for part in layer):
+        return (_EMPTY,)
     places = [("X", X), ("y", y)]
     for k, layer in enumerate(params, start=1):
         places += [(f"layer {k}, {name}", part) for name, part in zip("Wb", layer, strict=True)]
     findings = ()
     for name, part in places:
-        part = np.asarray(part, dtype=float)
-        way = "remove or replace them" if len(name) == 1 else "go back to the last finite ones"
+        part, is_data = np.asarray(part, dtype=float), len(name) == 1
+        if not part.size:
+            way = "it at least one row" if is_data else "each layer at least one unit"
+            findings += (f"No number in {name}, shape {part.shape}: give {way}.",)
+        way = "remove or replace them" if is_data else "go back to the last finite ones"
         findings += _counted(np.isnan(part).sum(), np.isinf(part).sum(), name, way)
     return findings
 
@@ -689,7 +695,7 @@ def _unscaled(X):
     """Say which column of X is farthest from size 1, if it is two powers of ten away."""
     sizes = np.sqrt((X**2).mean(axis=0))
     away = np.abs(np.log10(np.where(sizes > 0, sizes, 1.0)))
-    if away.max() > 2:
+    if away.max() > np.log10(_UNSCALED):
         j = int(away.argmax())
         yield (
             f"Column {j} of X has root mean square {sizes[j]:.3g}: scale the columns of X to "
@@ -699,19 +705,25 @@ def _unscaled(X):
 
 def _judge(rows):
     """Say what the measures of the layers mean."""
-    first, last = rows[0].gradient_norm, rows[-1].gradient_norm
-    if not any(row.gradient_norm for row in rows):
-        yield "Every dL/dW is 0: no weight moves. Look for dead units, or a loss without params."
-    elif first < 1e-4 * last:
+    moving = [row for row in rows if row.gradient_norm]
+    if not moving:
         yield (
-            f"The gradient vanishes on its way back: {first:.2g} in layer 1, {last:.2g} in the "
-            "last. Try He or Xavier weights, relu, residual connections or normalisation."
+            "Every dL/dW is 0: no weight moves. If the loss is not at its floor, look for dead "
+            "units, inputs of 0, or a loss without params."
         )
-    elif first > 1e4 * last:
-        yield (
-            f"The gradient explodes on its way back: {first:.2g} in layer 1, {last:.2g} in the "
-            "last. Try smaller first weights, or clip by norm."
-        )
+    else:
+        first, last = moving[0], moving[-1]
+        ends = f"{first.gradient_norm:.2g} in {first.name}, {last.gradient_norm:.2g} in {last.name}"
+        if first.gradient_norm < last.gradient_norm / _FADED:
+            yield (
+                f"The gradient vanishes on its way back: {ends}. Try He or Xavier weights, relu, "
+                "residual connections or normalisation."
+            )
+        elif first.gradient_norm > last.gradient_norm * _FADED:
+            yield (
+                f"The gradient explodes on its way back: {ends}. Try smaller first weights, or "
+                "clip by norm."
+            )
     for measure, limit, words in _LIMITS:
         ill = [row for row in rows if getattr(row, measure) > limit]
         if ill:
@@ -723,17 +735,17 @@ def _judge(rows):
 _LIMITS = [
     (
         "update_ratio",
-        1,
+        _STEP,
         "One step is {:.2g} times as long as the weights of {}: lower the learning rate.",
     ),
     (
         "saturated",
-        0.5,
+        _ILL,
         "{:.0%} of the outputs are saturated in {}: scale the inputs, or draw smaller weights.",
     ),
     (
         "dead",
-        0.5,
+        _ILL,
         "{:.0%} of the units are dead in {}: lower the learning rate, draw new weights and biases, "
         "or use another activation.",
     ),
@@ -749,6 +761,8 @@ def _count(n, thing):
 
 
 # The gradient through many layers
+
+_FAR = 100  # a ratio beyond this, or below its inverse, has exploded or vanished
 
 
 class DepthProfile(NamedTuple):
@@ -847,7 +861,8 @@ def depth_profile(depth, width, *, activation, gain, rng, residual=False):
             norms.append(hypot(*g))
     norms = np.array(norms[::-1])
     ratio = float(norms[0] / norms[-1])
-    status = "vanishing" if ratio < 0.01 else "steady" if ratio <= 100 else "exploding"  # so is NaN
+    # NaN, beyond the largest float, is "exploding"
+    status = "vanishing" if ratio < 1 / _FAR else "steady" if ratio <= _FAR else "exploding"
     return DepthProfile(norms, ratio, status)
 
 
@@ -1094,7 +1109,7 @@ def gradient_noise_scale(params, loss, data, *, batch_size, rng, batches=100):
 
 def _cannot_run(params, loss, X, y):
     """Give the findings that forbid to run the network."""
-    if findings := _not_finite(params, X, y) or (_EMPTY,) * _is_empty(params):
+    if findings := _unfit(params, X, y):
         return findings
     with np.errstate(all="ignore"):
         return _overflow(float(loss(params, X, y)))

@@ -510,6 +510,97 @@ def test_the_slope_at_the_border_of_saturation_is_a_twentieth_of_the_largest():
     assert [share(2 * z * border, "sigmoid") for z in (-1.01, -0.99, 0.99, 1.01)] == [1, 0, 0, 1]
 
 
+rng_classes = generator(0)
+FLOWERS = rng_classes.normal(size=(300, 4))
+CLASSES = (FLOWERS @ rng_classes.normal(size=(4, 3))).argmax(axis=1)
+
+
+def softmax_loss(params, X, y):
+    return nn.cross_entropy(nn.forward(params, X), y)
+
+
+def zeroed(params, k):
+    """Set the weights of layer k to 0."""
+    return [nn.Layer(W * (i != k), b) for i, (W, b) in enumerate(params)]
+
+
+GOOD_STARTS = {  # with weights of 0 that training moves apart
+    "softmax regression": (zeroed(network(sizes=(4, 3)), 0), softmax_loss, (FLOWERS, CLASSES)),
+    "first layer": (zeroed(network(sizes=(4, 8, 3)), 0), softmax_loss, (FLOWERS, CLASSES)),
+    "last layer": (zeroed(network(sizes=(4, 8, 3)), 1), softmax_loss, (FLOWERS, CLASSES)),
+    "regression": (zeroed(network(sizes=(1, 16, 1)), 0), LOSS, (X, X**3 + X)),
+}
+
+
+@pytest.mark.parametrize("name", GOOD_STARTS)
+def test_weights_of_zero_that_train_have_no_finding(name):
+    params, loss, data = GOOD_STARTS[name]
+    result = train(params, loss, data, rate=0.3)
+    assert result.losses[-1] < 0.5 * result.losses[0]
+    assert np.ptp(result.params[0].W) > 0.1
+    for there in (params, result.params):
+        assert layer_report(there, loss, data).findings == ()
+
+
+def test_copies_are_units_with_equal_weights_on_both_sides():
+    first, last = nn.Layer(np.ones((1, 4)), np.zeros(4)), nn.Layer(np.ones((4, 1)), np.zeros(1))
+    for there in ((first, "W"), (first, "b"), (last, "W")):
+        apart = [layer._replace() for layer in (first, last)]
+        k = 0 if there[0] is first else 1
+        part = getattr(apart[k], there[1]).copy()
+        part.flat[2] = 1.5
+        apart[k] = apart[k]._replace(**{there[1]: part})
+        assert report(apart).findings == ()
+    (finding,) = report([first, last]).findings
+    assert finding.startswith("All units of layer 1 have the same weights and stay copies")
+
+
+# the measure of a report just below and just above its threshold, and the finding
+
+
+def column(size):
+    return report(data=(size * X / np.sqrt((X**2).mean()), X**2))
+
+
+def step(ratio):
+    rows = report(learning_rate=1.0).layers
+    return report(learning_rate=ratio / max(row.update_ratio for row in rows))
+
+
+def units(bias, activation, share):
+    """One hidden layer of 100 units; a share of them has the bias, the others have 0.1."""
+    b = np.where(np.arange(100) < 100 * share, bias, 0.1)
+    params = [
+        nn.Layer(np.full((1, 100), 0.01), b),
+        nn.Layer(generator().normal(size=(100, 1)), [0.0]),
+    ]
+    return report(params, activation=activation)
+
+
+def chain(ratio):
+    """Two weights, 1 and the ratio: the gradient of each is the other, times the same."""
+    params = [nn.Layer([[1.0]], [0.0]), nn.Layer([[ratio]], [0.0])]
+    return report(params, (X, X), activation="linear")
+
+
+THRESHOLDS = {
+    "a column of 100": (column, 99.0, 101.0, "Column 0 of X has root mean square"),
+    "a column of 0.01": (column, 0.0101, 0.0099, "Column 0 of X has root mean square"),
+    "a step as long as the weights": (step, 0.99, 1.01, "times as long as the weights"),
+    "half dead": (lambda share: units(-9.0, "relu", share), 0.5, 0.51, "units are dead"),
+    "half saturated": (lambda share: units(9.0, "tanh", share), 0.5, 0.51, "are saturated"),
+    "vanishing": (chain, 1.01e-4, 0.99e-4, "The gradient vanishes on its way back"),
+    "exploding": (chain, 0.99e4, 1.01e4, "The gradient explodes on its way back"),
+}
+
+
+@pytest.mark.parametrize("name", THRESHOLDS)
+def test_a_finding_begins_at_its_threshold(name):
+    examine, well, ill, words = THRESHOLDS[name]
+    for measure, found in ((well, False), (ill, True)):
+        assert any(words in finding for finding in examine(measure).findings) == found
+
+
 SICK = {
     "saturated": (
         lambda: report(scaled(network(), 30.0)),
@@ -521,7 +612,7 @@ SICK = {
     ),
     "no gradient": (
         lambda: report(scaled(network("he"), 1.0, shift=-20.0), activation="relu"),
-        "Every dL/dW is 0",
+        "Every dL/dW is 0: no weight moves. If the loss is not at its floor, look for dead units",
     ),
     "rate too high": (
         lambda: report(learning_rate=100.0),
@@ -550,6 +641,10 @@ SICK = {
     "exploding": (
         lambda: report(scaled(network(sizes=(1, *[32] * 40, 1)), 3.0)),
         "The gradient explodes on its way back",
+    ),
+    "vanished altogether": (
+        lambda: report(network(sizes=(1, *[4] * 150, 1)), activation="sigmoid"),
+        "The gradient vanishes on its way back",
     ),
     "overflow": (
         lambda: report(scaled(network(), 1e200), activation="linear"),
@@ -598,6 +693,31 @@ def test_no_layer_is_a_finding_and_one_layer_is_none():
         "There is no layer and no parameter to look at: make some with nn.init_params.",
     )
     assert report(network(sizes=(1, 1))).findings == ()
+
+
+NO_ROWS = np.zeros((0, 1)), np.zeros((0, 1))
+NO_UNITS = [nn.Layer(np.zeros((1, 0)), np.zeros(0)), nn.Layer(np.zeros((0, 1)), np.zeros(1))]
+EMPTY = {
+    "no rows": (network(), NO_ROWS, "No number in X, shape (0, 1): give it at least one row."),
+    "no units": (
+        NO_UNITS,
+        DATA,
+        "No number in layer 1, W, shape (1, 0): give each layer at least one unit.",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", EMPTY)
+def test_what_is_empty_is_a_finding(name):
+    params, data, words = EMPTY[name]
+    test = lr_range_test(params, LOSS, data, low=0.1, high=1, steps=3, rng=None)
+    noise = gradient_noise_scale(params, LOSS, data, batch_size=3, rng=generator())
+    found = layer_report(params, LOSS, data)
+    assert test.message == noise.message == found.findings[0] == words
+    assert math.isnan(test.rate)
+    assert math.isnan(noise.scale)
+    assert math.isnan(found.loss)
+    assert len(found.layers) == len(params)
 
 
 def test_a_report_prints_as_a_table():
@@ -673,6 +793,17 @@ def test_status_of_a_profile():
     ]
     assert status(1e9, depth=100) == "exploding"  # beyond the largest float
     assert status(1e-9, depth=100) == "vanishing"
+
+
+@pytest.mark.parametrize(
+    ("ratio", "status"),
+    [(0.0101, "steady"), (0.0099, "vanishing"), (99, "steady"), (101, "exploding")],
+)
+def test_a_profile_has_vanished_or_exploded_beyond_a_factor_of_a_hundred(ratio, status):
+    def layer(gain):
+        return depth_profile(1, 64, activation="linear", gain=gain, rng=generator())
+
+    assert layer(ratio / layer(1.0).ratio).status == status
 
 
 @pytest.mark.parametrize(
