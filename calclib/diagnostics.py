@@ -10,6 +10,7 @@ params, X, y, loss      as in `calclib.nn`
 G, G_B      the gradient over all rows, and over B rows drawn at random
 
 A diagnosis never fails because the patient is ill: NaN, no parameters and no rows are findings.
+A constant added to the loss changes no verdict, up to rounding: losses may be negative.
 Thresholds are powers of ten or simple shares. Where the docstring names no source for one, it is
 this book's choice, tried on runs that are healthy and on runs made sick on purpose.
 """
@@ -888,7 +889,7 @@ class RangeTest(NamedTuple):
     losses : ndarray, shape (k,)
         The loss over all data after the step with each; all but the last are finite.
     rate : float
-        A rate to try, NaN if none of these lowers the loss.
+        A rate to try, NaN if none of these lowers the loss, or if it falls to the last.
     message : str
         What happened and what to try.
 
@@ -907,7 +908,7 @@ class RangeTest(NamedTuple):
 
 
 def lr_range_test(params, loss, data, *, low, high, steps, rng, batch_size=None):
-    """Take one step of gradient descent with each of many rising rates, and watch the loss.
+    r"""Take one step of gradient descent with each of many rising rates, and watch the loss.
 
     Parameters
     ----------
@@ -938,10 +939,14 @@ def lr_range_test(params, loss, data, *, low, high, steps, rng, batch_size=None)
 
     Notes
     -----
-    The test stops when the loss is not finite or four times the lowest one, as fastai's does. The
-    rate to try is a tenth of the one at the lowest loss, the rule of Howard and Gugger. Smith,
-    whose test this is, reads the rate off the curve. If no loss is below 0.99 of the first, no
-    rate is proposed (this book's threshold).
+    The test stops when the loss is not finite, or above the first loss by more than the first
+    gradient promised to lower it at that rate, rate \|g\|^2. fastai stops at four times the lowest
+    loss, which supposes a loss that ends near 0.
+
+    The rate to try is a tenth of the one at the lowest loss, the rule of Howard and Gugger. Smith,
+    whose test this is, reads the rate off the curve. No rate is proposed if the loss fell by no
+    more than it rose in a single step on the way (this book's threshold; batches do that at a
+    minimum), or if it fell to the end.
 
     References
     ----------
@@ -972,23 +977,33 @@ def lr_range_test(params, loss, data, *, low, high, steps, rng, batch_size=None)
         return RangeTest(np.array([]), np.array([]), nan, findings[0])
 
     draw = _rows(len(X), batch_size, rng)
-    first = lowest = float(loss(params, X, y))
+    first, square = float(loss(params, X, y)), None
+    rounding = _ROUNDING * abs(first)
     rates, losses = np.geomspace(low, high, steps), []
     for rate in rates:
         rows = draw()
         result = nn.train(params, loss, (X[rows], y[rows]), sgd(rate), epochs=1)
-        params = result.params
         with np.errstate(all="ignore"):
-            value = float(loss(params, X, y)) if result.success else inf
+            if square is None:  # g.g of the first step
+                step = nn.flatten(result.params)[0] - nn.flatten(params)[0]
+                square = (np.linalg.norm(step) / rate) ** 2
+            value = float(loss(result.params, X, y)) if result.success else inf
+            most = first + rate * square + rounding
+        params = result.params
         losses.append(value if isfinite(value) else inf)
-        lowest = min(lowest, losses[-1])
-        if not losses[-1] <= 4 * lowest:
+        if not losses[-1] <= most:
             break
     best = int(np.argmin(losses))
-    if losses[best] > 0.99 * first:
-        rate = nan
+    rises = np.diff([first, *losses[: best + 1]])
+    rate = nan
+    if first - losses[best] <= max(rounding, rises.max()):
         message = (
             f"No rate lowered the loss from {first:.2g}: try other rates, and test the gradient."
+        )
+    elif best == steps - 1:
+        message = (
+            f"The loss was lowest, {losses[best]:.2g}, at the last rate, {rates[best]:.2g}. It was "
+            f"falling to the end: raise high = {high:g} to see where it turns."
         )
     else:
         rate = float(rates[best]) / 10
@@ -996,8 +1011,6 @@ def lr_range_test(params, loss, data, *, low, high, steps, rng, batch_size=None)
             f"The loss was lowest, {losses[best]:.2g}, at rate {rates[best]:.2g}: try {rate:.2g}, "
             "a tenth of it."
         )
-        if best == steps - 1:
-            message += f" It was falling to the end: raise high = {high:g} to see where it turns."
     return RangeTest(rates[: len(losses)], np.array(losses), rate, message)
 
 
@@ -1128,6 +1141,19 @@ def _rows(m, size, rng):
 
 # A run in words
 
+_ENOUGH = 10  # steps or epochs; a shorter run is not said to crawl, nor to climb by batches
+_EQUAL = 1e-3  # two steps are opposite and equal if their sum is this share of the last
+_ALONG, _BACK = 0.5, -0.5  # cosines between two steps: of 60 and of 120 degrees
+_LAST = 20  # steps at the end that are looked at for zigzags
+_STILL = 0.9  # the shortest gradient over the longest, in a run that crawls
+_SHORT = 1e-6  # the tol of minimize
+_BOW = 1e-3  # a curve is straight if it leaves its chord by less than this share of its fall
+_JAG = 1 / 4  # of the fall: a rise that is too high, a part of it that is lost
+_TREMOR = 1 / 1000  # of the fall: what a curve may turn by, if not in ...
+_OFTEN = 1 / 2  # ... this share of the epochs: a swing turns twice in a period
+_LEVEL = 1 / 100  # of what the second half won: what the last tenth of a level run wins at most
+_CLEAR = 10  # noises of batches that a run must climb
+
 
 def explain(result):
     """Say in one paragraph what happened in a run and what to try.
@@ -1150,28 +1176,41 @@ def explain(result):
 
     Notes
     -----
-    What counts as wrong, the first that holds. All thresholds are this book's choice.
+    What counts as wrong, the first that holds. All thresholds are this book's choice. Differences
+    of values are compared with each other, never with a value, and count only beyond rounding: 4
+    eps times the values, for a loss at least 4 eps^2, what an exact fit to numbers near 1 leaves.
 
     Of a descent that did not converge (the words of newton and lbfgs are those of their message):
 
-    - it diverged;
+    - the next point is not finite, or it diverged on its way down;
     - the last two steps are opposite and equal within a thousandth: a two-cycle;
-    - it ended above its first value: with the wrong sign if more than half of the steps keep their
-      direction within 60 degrees, else with steps that are too long;
+    - it diverged, or ended above its first value: with the wrong sign if more than half of the
+      steps keep their direction within 60 degrees, else with steps that are too long;
     - more than half of the last 20 steps turn back by more than 120 degrees: it zigzags;
-    - over the second half of the run the gradient shrank by less than a tenth: it crawls.
+    - in ten steps or more, over the second half the gradient keeps its length within a tenth: it
+      crawls.
+
+    A descent is level, and not judged further, if its gradient is at most 1e-6 long, the tol of
+    minimize; or if it has shrunk by a tenth, and gradient times last step is lost in rounding.
 
     Of a training run:
 
     - it diverged, or the last loss is above the first;
-    - the last loss is above 0.99 of the first: it hardly moved;
-    - in its second half the loss rises in one epoch by more than a quarter of its whole fall; or,
-      where each epoch is one step, so that batches are no excuse, by more than a hundredth of
-      itself in more than a quarter of the epochs: it is jagged;
-    - at the end more than a quarter of the fall is lost again: it has come up.
+    - in ten epochs or more, the curve is straight: nowhere farther from its chord than a thousandth
+      of the fall: it hardly moves;
+    - in ten epochs or more, its second half rises in one epoch by more than a quarter of the whole
+      fall; or it turns from one epoch to the next, by more than a thousandth of the fall both ways,
+      in more than half of the epochs: it is jagged, not a swing of momentum;
+    - in ten epochs or more, in its last tenth more than a quarter of the fall is lost again: it has
+      come up.
 
-    A training run has levelled off when its last tenth lowered the loss by less than a hundredth.
-    This is reported, not judged: whether the level is good, a loss alone does not tell.
+    Batches excuse jags. With them noise is the median rise or fall of an epoch, the smaller of the
+    two. A run goes uphill or has come up if it does so by more than ten times the noise, the first
+    with the median of its second half, and in ten epochs or more.
+
+    A training run has levelled off when, from the last tenth but one to the last, the median fell
+    by less than a hundredth of what the second half won, or by less than the noise. This is
+    reported, not judged: whether a run is at its floor or dead, a loss alone does not tell.
 
     Examples
     --------
@@ -1213,26 +1252,34 @@ def _explain_descent(result):
         )
     if not isinstance(result.optimizer, Optimizer):  # newton and lbfgs have no rate to change
         return f"{result.message} On the way {story}."
-    if result.status == "diverged" and len(steps) and values[-1] == values.min():
+
+    diverged, rounding = result.status == "diverged", _ROUNDING * np.abs(values).max()
+    rises = values[-1] > values[0] + rounding
+    if diverged and not rises and "not finite" in result.message:
+        return f"{result.message} Before that {story}." if result.nit else result.message
+    if diverged and values[-1] == values.min():
         return (
             f"The run left the map downhill: {story}. fun may have no minimum in that direction; "
             "bound it, or start elsewhere."
         )
     with np.errstate(over="ignore", invalid="ignore"):
-        lengths = np.sqrt((steps**2).sum(axis=1))
+        late, lengths = norms[len(norms) // 2 :], np.sqrt((steps**2).sum(axis=1))
         products = np.maximum(lengths[1:] * lengths[:-1], 1e-300)
         turns = (steps[1:] * steps[:-1]).sum(axis=1) / products  # the cosines between steps
-    if (
-        result.status == "max_steps"
-        and len(steps) > 1
-        and hypot(*(steps[-1] + steps[-2])) < 1e-3 * lengths[-1]
-    ):
+        is_still = late.min() > _STILL * late.max()
+        is_lost = norms[-1] * lengths[-1] <= rounding and late.min() <= _STILL * norms.max()
+    if not diverged and (norms[-1] <= _SHORT or is_lost):
+        return (
+            f"Nothing looks wrong: {story}, and is level: the gradient is {norms[-1]:.2g} long, "
+            f"below {_SHORT:g} or lost in rounding. More steps would win next to nothing."
+        )
+    if not diverged and len(steps) > 1 and hypot(*(steps[-1] + steps[-2])) < _EQUAL * lengths[-1]:
         return (
             f"The run jumps between two points for ever: {story}. The rate sits on the border of "
             "stability: halve it."
         )
-    if result.status == "diverged" or values[-1] > values[0]:
-        if len(turns) and (turns > 0.5).mean() > 0.5:
+    if diverged or rises:
+        if len(turns) and (turns > _ALONG).mean() > 0.5:
             return (
                 f"The run goes uphill: {story}, and its steps keep their direction. The gradient "
                 "may have the wrong sign: check_grad tells. If it is right, lower the learning "
@@ -1242,63 +1289,90 @@ def _explain_descent(result):
             f"The run goes uphill: {story}. The steps are too long for the curvature: divide the "
             "learning rate by ten; on a quadratic it must stay below curvature.max_stable_rate."
         )
-    if len(turns) and (turns[-20:] < -0.5).mean() > 0.5:
+    if len(turns) and (turns[-_LAST:] < _BACK).mean() > 0.5:
         return (
             f"The run zigzags: {story}, and most steps turn back. Halve the learning rate, or use "
             "momentum or newton if the valley is narrow."
         )
-    shrink = norms[-1] / norms[len(norms) // 2]
-    if shrink > 0.9:
+    if is_still and result.nit >= _ENOUGH:
         return (
-            f"The run crawls: {story}, and over its second half the gradient kept "
-            f"{shrink:.0%} of its length. Raise the learning rate until it zigzags, then go back; "
-            "if it cannot be raised, the problem is ill-conditioned: use momentum, lbfgs or newton."
+            f"The run crawls: {story}, and over its second half the gradient kept its length, from "
+            f"{late[0]:.2g} to {late[-1]:.2g}. Raise the learning rate until it zigzags, then go "
+            "back; if it cannot be raised, the problem is ill-conditioned: use momentum, lbfgs or "
+            "newton."
         )
     return (
-        f"Nothing looks wrong: {story}, and the gradient is still falling, to {norms[-1]:.2g}. "
+        f"Nothing looks wrong: {story}, and is on its way: the gradient is {norms[-1]:.2g} long. "
         "Give it more steps."
     )
 
 
 def _explain_training(result):
-    losses = result.losses
+    losses, n = result.losses, len(result.losses) - 1
     first, last, lowest = losses[0], losses[-1], losses.min()
     story = f"the loss went from {first:.4g} to {last:.4g} in {_count(result.epochs, 'epoch')}"
     if not result.success:
+        before = f" Before that {story}." if n else ""
         return (
-            f"{result.message} Before that {story}. If a small rate diverges too, look at "
-            "layer_report for the scale of inputs and weights, and test the gradient."
+            f"{result.message}{before} If a small rate diverges too, look at layer_report for the "
+            "scale of inputs and weights, and test the gradient."
         )
-    if last > first:
+
+    fall, changes, tenth = first - lowest, np.diff(losses), max(1, n // 10)
+    has_batches = result.steps > result.epochs
+    noise = _noise(changes) if has_batches else 0.0
+    end = np.median(losses[n // 2 + 1 :]) if has_batches else last
+    rounding = _ROUNDING * max(abs(first), abs(end), _EPS)  # eps^2: an exact fit to numbers near 1
+    clear = max(rounding, _CLEAR * noise)
+    if end - first > clear:
+        if has_batches and n < _ENOUGH:
+            return (
+                f"Too few epochs to judge: {story}, and batches alone can do that. Train for "
+                "longer. If the loss goes on rising, lower the rate and test the gradient."
+            )
         return (
             f"Training goes uphill: {story}. Divide the learning rate by ten. If a tiny rate "
             "climbs too, the gradient has the wrong sign: check_grad tells."
         )
-    if last > 0.99 * first:
+    bow = np.abs(losses - np.linspace(first, last, n + 1)).max()
+    if n >= _ENOUGH and bow < _BOW * (first - last):
         return (
-            f"Training hardly moves: {story}. Find a rate with lr_range_test. If none helps, look "
-            "in layer_report for dead, saturated or vanishing layers, and try to overfit one batch."
+            f"Training hardly moves: {story}, along a straight line: the slope is what it was. "
+            "Find a larger rate with lr_range_test. If none helps, look in layer_report for dead, "
+            "saturated or vanishing layers, and try to overfit one batch."
         )
-    fall = first - lowest
-    later = losses[result.epochs // 2 :]
-    rises = np.diff(later)
-    often = (rises > 0.01 * later[:-1]).mean() > 1 / 4 and result.steps == result.epochs
-    if often or rises.max() > fall / 4:
+    late = changes[n // 2 :]
+    sizes = np.minimum(np.abs(late[1:]), np.abs(late[:-1])) * (late[1:] * late[:-1] < 0)
+    often = (sizes > _TREMOR * fall + rounding).sum() > _OFTEN * len(late)
+    if n >= _ENOUGH and not has_batches and (often or late.max() > _JAG * fall + rounding):
         return (
-            f"Training is jagged: {story}, with jumps of up to {rises.max():.2g} still in its "
-            "second half. Lower the learning rate or let it decay, take larger batches, and see "
-            "that the loss is computed without dropout."
+            f"Training is jagged: {story}, with jumps of up to {late.max():.2g} still in its "
+            "second half. Lower the learning rate or let it decay, and see that the loss is "
+            "computed without dropout."
         )
-    if last - lowest > fall / 4:
+    if n >= _ENOUGH and losses[-tenth:].min() - lowest > _JAG * fall + clear:
         return (
             f"Training has come up again: {story}, with {lowest:.4g} after epoch "
             f"{losses.argmin()}. Lower the learning rate late in the run."
         )
-    before = losses[-1 - max(1, len(losses) // 10)]
-    if before - last < 0.01 * before:
+
+    before, after = np.median(losses[-2 * tenth : -tenth]), np.median(losses[-tenth:])
+    if before - after <= max(_LEVEL * (losses[n // 2] - after), rounding, noise):
+        state = "is level" if np.ptp(losses) <= rounding else "has levelled off"
+        jumps = "; smaller rates or larger batches calm its jumps" if noise else ""
         return (
-            f"Nothing looks wrong: {story}, and has levelled off. Compare the level with what a "
-            "constant prediction scores, and with the loss on data that training does not see; "
-            "to get lower try a schedule, another optimizer or a larger network."
+            f"Nothing looks wrong: {story}, and {state}. Compare the level with what a constant "
+            "prediction scores, and with the loss on data that training does not see; if a "
+            "constant does as well, look in layer_report; to get lower try a schedule, another "
+            f"optimizer or a larger network{jumps}."
         )
-    return f"Nothing looks wrong: {story}, and is still falling. Train for longer."
+    return (
+        f"Nothing looks wrong: {story}, and is still falling. Train for longer. If a constant "
+        "prediction scores the same, look in layer_report."
+    )
+
+
+def _noise(changes):
+    """Give the median rise or the median fall, the smaller; 0 of a curve that goes one way."""
+    ups, downs = changes[changes > 0], -changes[changes < 0]
+    return min(np.median(ups), np.median(downs)) if len(ups) and len(downs) else 0.0

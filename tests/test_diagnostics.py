@@ -1,6 +1,7 @@
 """Facts about calclib.diagnostics: the sick are found out, and the healthy are left in peace."""
 
 import math
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -850,14 +851,83 @@ def test_losses_of_a_range_test_are_those_of_the_steps():
         assert value == pytest.approx(LOSS(params, *DATA), rel=1e-12)
 
 
-def test_a_range_that_is_too_low_says_so():
-    test = lr_range_test(network(), LOSS, DATA, low=1e-9, high=1e-8, steps=5, rng=None)
+@pytest.mark.parametrize(("low", "high"), [(1e-9, 1e-8), (1e-3, 0.1)])
+def test_a_range_that_is_too_low_says_so(low, high):
+    test = lr_range_test(network(), LOSS, DATA, low=low, high=high, steps=30, rng=None)
     assert math.isnan(test.rate)
-    assert test.message.startswith("No rate lowered the loss")
-    test = lr_range_test(network(), LOSS, DATA, low=1e-3, high=0.1, steps=30, rng=None)
     assert test.message.endswith(
-        "It was falling to the end: raise high = 0.1 to see where it turns."
+        f"It was falling to the end: raise high = {high:g} to see where it turns."
     )
+
+
+def three_rates(fun, x, low, middle):
+    """Test three rates on a function of a single number, from x."""
+    start = [nn.Layer(np.array([[x]]), np.zeros(1))]
+    return lr_range_test(
+        start,
+        lambda params, X, y: autodiff.sum(fun(params[0].W)),
+        DATA,
+        low=low,
+        high=middle**2 / low,
+        steps=3,
+        rng=None,
+    )
+
+
+@pytest.mark.parametrize(("share", "tried"), [(0.99, 3), (1.01, 2)])
+def test_a_range_test_ends_above_the_first_loss_by_what_the_gradient_promised(share, tried):
+    low, middle = 0.1, 4.0
+    for _ in range(60):  # x^2 / 2 at (1 - low)(1 - middle) shall be 1 / 2 + share middle
+        middle = 1 + math.sqrt(1 + 2 * share * middle) / (1 - low)
+    test = three_rates(lambda x: x**2 / 2, 1.0, low, middle)
+    assert test.losses[1] == pytest.approx(0.5 + share * middle)
+    assert len(test.rates) == tried
+
+
+@pytest.mark.parametrize(("rise", "rate"), [(1.9, 0.39), (2.1, math.nan)])
+def test_a_rate_is_proposed_if_the_loss_fell_by_more_than_it_rose_in_one_step(rise, rate):
+    def fun(x):
+        return autodiff.relu(x) + 10 * autodiff.relu(-x)
+
+    test = three_rates(fun, -1.0, low=(11 + rise) / 10, middle=2 + rise)
+    np.testing.assert_allclose(test.losses[:2], [10 + rise, 8])  # from 10
+    assert test.rate == pytest.approx(rate, nan_ok=True)
+
+
+def test_at_a_minimum_no_rate_is_proposed():
+    result = train([nn.Layer([[0.0]], [0.0])], data=(X, 2 * X + X**2), epochs=1000)
+    for batch_size in (None, 20):
+        test = lr_range_test(
+            result.params,
+            LOSS,
+            (X, 2 * X + X**2),
+            low=1e-4,
+            high=10,
+            steps=60,
+            rng=generator(),
+            batch_size=batch_size,
+        )
+        assert test.message.startswith("No rate lowered the loss from")
+        assert len(test.rates) > 30
+
+
+@pytest.mark.parametrize("c", [-1000.0, -5.0, 0.0, 100.0])
+@pytest.mark.parametrize("batch_size", [None, 20])
+def test_a_constant_in_the_loss_changes_no_rate(c, batch_size):
+    def test(c):
+        return lr_range_test(
+            network(),
+            lambda params, X, y: LOSS(params, X, y) + c,
+            DATA,
+            low=1e-4,
+            high=100,
+            steps=60,
+            rng=generator(),
+            batch_size=batch_size,
+        )
+
+    assert test(c).rate == test(0.0).rate
+    assert len(test(c).rates) == len(test(0.0).rates)
 
 
 def test_a_range_test_ends_at_a_step_beyond_the_largest_float():
@@ -964,6 +1034,8 @@ def square(rate, steps=50, fun=lambda x: x**2, **options):
     return descent.gradient_descent(fun, 5.0, learning_rate=rate, max_steps=steps, **options)
 
 
+IS_LEVEL = "Nothing looks wrong: fun went from"  # and "is level"
+
 RUNS = {
     "converged": (lambda: square(0.1, 1000), "Nothing looks wrong: fun went from 25 to"),
     "one step": (lambda: square(0.5), "Nothing looks wrong"),
@@ -1001,6 +1073,40 @@ RUNS = {
     ),
     "no move at all": (lambda: square(1e-30), "The run crawls"),
     "lbfgs": (lambda: descent.lbfgs(problems.valley().fun, [-1.0, 1.0]), "Nothing looks wrong"),
+    "on its way in swings": (
+        lambda: descent.minimize(lambda x: x**2, 5.0, optimizers.adam(0.5), max_steps=20),
+        "Nothing looks wrong: fun went from 25 to 1.838 in 20 steps, and is on its way",
+    ),
+    "leaving a ridge": (
+        lambda: descent.gradient_descent(
+            problems.two_wells().fun, 1.9774, learning_rate=0.01, max_steps=60
+        ),
+        "Nothing looks wrong: fun went from 13.09 to 13.09 in 60 steps, and is on its way",
+    ),
+    "next point not finite at once": (
+        lambda: descent.gradient_descent(lambda x: x - np.log(x), 3.0, learning_rate=5.0),
+        "Diverged after 0 steps: fun or its gradient is not finite at the next point, so",
+    ),
+    "next point not finite later": (
+        lambda: descent.gradient_descent(lambda x: x * np.sqrt(x), 3.0, learning_rate=1.0),
+        "Diverged after 1 step: fun or its gradient is not finite at the next point, so",
+    ),
+    "at its floor": (lambda: square(0.1, 1000, fun=lambda x: (x - 1) ** 2, tol=0), IS_LEVEL),
+    "at its floor from the start": (
+        lambda: descent.gradient_descent(
+            lambda x: (x - 1) ** 2, 1 + 1e-8, learning_rate=0.1, tol=0, max_steps=50
+        ),
+        IS_LEVEL,
+    ),
+    "at the floor of its rounding": (
+        lambda: descent.gradient_descent(
+            lambda x: 1e12 * (np.exp(x) - 2 * x),
+            1.0,
+            learning_rate=1e-13,
+            grad=lambda x: 1e12 * (np.exp(x) - 2),
+        ),
+        IS_LEVEL,
+    ),
     "momentum": (
         lambda: descent.minimize(
             problems.bowl().fun, [5.0, 1.0], optimizers.sgd(0.02, momentum=0.9)
@@ -1018,6 +1124,103 @@ def explained(name):
 @pytest.mark.parametrize("name", RUNS)
 def test_a_descent_in_words(name):
     assert explained(name).startswith(RUNS[name][1])
+    assert ("is level: the gradient is" in explained(name)) == (RUNS[name][1] is IS_LEVEL)
+
+
+@pytest.mark.parametrize("c", [-1000.0, 100.0])
+@pytest.mark.parametrize("name", RUNS)
+def test_a_constant_in_fun_changes_no_verdict(name, c):
+    run = RUNS[name][0]()
+    words = explain(replace(run, values=run.values + c))
+    assert words.split(":")[0] == explained(name).split(":")[0]
+
+
+def walk(turns, lengths=1.0, values=None, norms=None, status="max_steps"):
+    """A made-up descent in the plane whose steps turn by these angles, in degrees."""
+    angles = np.radians(np.cumsum([0.0, *turns]))
+    steps = np.transpose(lengths * np.array([np.cos(angles), np.sin(angles)]))
+    n = len(steps)
+    return replace(
+        square(0.1, 1),
+        status=status,
+        message="",
+        path=np.vstack([np.zeros((1, 2)), np.cumsum(steps, axis=0)]),
+        values=np.linspace(1, 0, n + 1) if values is None else np.array(values),
+        grad_norms=np.linspace(2, 1, n + 1) if norms is None else np.array(norms),
+        nit=n,
+    )
+
+
+def shrinking(share, n):
+    """The gradients of n steps, the last the given share of the one in the middle."""
+    return [1.0] * (n - (n + 1) // 2) + list(np.linspace(1, share, (n + 1) // 2 + 1))
+
+
+WALKS = {  # a run just short of a verdict, one just beyond, and the verdict
+    "opposite steps": (
+        walk([180.0] * 9, lengths=[1.0] * 9 + [1.0011]),
+        walk([180.0] * 9, lengths=[1.0] * 9 + [1.0009]),
+        "The run jumps between two points for ever",
+    ),
+    "turning back": (walk([119.0] * 30), walk([121.0] * 30), "The run zigzags"),
+    "turning back often": (
+        walk([170.0] * 30 + [0.0, 170.0] * 10),
+        walk([0.0] * 30 + [0.0, 170.0] * 9 + [170.0, 170.0]),
+        "The run zigzags",
+    ),
+    "rising": (
+        walk([90.0] * 9, values=1 - 1e-9 * np.arange(11) ** 2),
+        walk([90.0] * 9, values=1 + 1e-9 * np.arange(11) ** 2),
+        "The run goes uphill",
+    ),
+    "along": (
+        walk([61.0] * 9, values=np.arange(11)),
+        walk([59.0] * 9, values=np.arange(11)),
+        "The run goes uphill: fun went from 0 to 10 in 10 steps, and its steps keep",
+    ),
+    "along in most steps": (
+        walk([0.0, 90.0] * 4, values=np.arange(10)),
+        walk([0.0, 90.0] * 4 + [0.0], values=np.arange(11)),
+        "The run goes uphill: fun went from 0 to 10 in 10 steps, and its steps keep",
+    ),
+    "crawling": (
+        walk([0.0] * 19, norms=shrinking(0.89, 20)),
+        walk([0.0] * 19, norms=shrinking(0.91, 20)),
+        "The run crawls",
+    ),
+    "crawling and climbing": (
+        walk([0.0] * 19, norms=shrinking(1.12, 20)),
+        walk([0.0] * 19, norms=shrinking(1.1, 20)),
+        "The run crawls",
+    ),
+    "crawling for ten steps": (
+        walk([0.0] * 8, norms=[1.0] * 10),
+        walk([0.0] * 9, norms=[1.0] * 11),
+        "The run crawls",
+    ),
+    "a short gradient": (
+        walk([0.0] * 19, norms=[2e-6] * 20 + [1.01e-6]),
+        walk([0.0] * 19, norms=[2e-6] * 20 + [0.99e-6]),
+        "Nothing looks wrong: fun went from 1 to 0 in 20 steps, and is level",
+    ),
+    "a step lost in rounding": (  # the last gradient is 1 long
+        walk([0.0] * 19, lengths=4.1 * EPS),
+        walk([0.0] * 19, lengths=3.9 * EPS),
+        "Nothing looks wrong: fun went from 1 to 0 in 20 steps, and is level",
+    ),
+    "lost since it has shrunk": (
+        walk([0.0] * 19, lengths=1e-30, norms=[1.0] * 5 + [0.91] * 16),
+        walk([0.0] * 19, lengths=1e-30, norms=[1.0] * 5 + [0.89] * 16),
+        "Nothing looks wrong: fun went from 1 to 0 in 20 steps, and is level",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WALKS)
+def test_a_verdict_on_a_descent_begins_at_its_threshold(name):
+    short, beyond, words = WALKS[name]
+    assert not explain(short).startswith(words)
+    assert explain(beyond).startswith(words)
 
 
 def test_of_many_runs_the_first_sick_one_is_explained():
@@ -1056,11 +1259,17 @@ WARD = {
     "far too high": (lambda: train(loss=loss_with("relu"), rate=50.0), ("Diverged",)),
     "wrong sign": (lambda: train(optimizer=uphill(0.01)), ("Training goes uphill",)),
     "rate too low": (lambda: train(rate=1e-6), ("Training hardly moves",)),
-    "dead relu": (
-        lambda: train(
-            scaled(network("he"), 1.0, shift=[-9.0]), loss_with("relu"), (X, X**2 - 9.3), rate=1e-3
-        ),
+    "rate too low for batches": (
+        lambda: train(rate=1e-7, batch_size=20, rng=generator()),
         ("Training hardly moves",),
+    ),
+    "rate too high for batches": (
+        lambda: train(rate=1.0, batch_size=50, rng=generator(1), epochs=30),
+        ("Training goes uphill",),
+    ),
+    "wrong sign in batches": (
+        lambda: train(optimizer=uphill(0.01), batch_size=20, rng=generator(), epochs=10),
+        ("Training goes uphill",),
     ),
     "dropout left on": (
         lambda: train(loss=loss_with_dropout(), rate=0.05),
@@ -1097,14 +1306,204 @@ def test_a_healthy_training_run_in_words(activation, scheme, batch_size, seed):
         batch_size=batch_size,
         rng=generator(seed),
     )
-    assert explain(result).startswith("Nothing looks wrong")
+    words = explain(result)
+    assert words.startswith("Nothing looks wrong")
+    for c in (-5.0, 100.0):
+        shifted = explain(replace(result, losses=result.losses + c))
+        assert shifted.split("epochs")[1] == words.split("epochs")[1]
 
 
+@pytest.mark.parametrize("c", [-5.0, 100.0])
+@pytest.mark.parametrize("name", WARD)
+def test_a_constant_in_the_loss_changes_no_verdict_of_a_sick_run(name, c):
+    result = WARD[name][0]()
+    words = explain(replace(result, losses=result.losses + c))
+    assert words.split(":")[0] == explained(name).split(":")[0]
+
+
+def test_the_loss_of_a_likelihood_may_be_negative():
+    def loss(params, X, y):
+        return LOSS(params, X, y) / 0.02 + 0.5 * math.log(2 * math.pi * 0.01)
+
+    result = train(loss=loss, rate=0.002, epochs=600)
+    assert result.losses[-1] < 0
+    assert explain(result).endswith(
+        "is still falling. Train for longer. If a constant prediction "
+        "scores the same, look in layer_report."
+    )
+    test = lr_range_test(result.params, loss, DATA, low=1e-5, high=10, steps=60, rng=None)
+    assert 1e-4 < test.rate < 1e-1
+
+
+HOUSES = np.array([[1.0], [2.0], [3.0]]), np.array([[2.0], [2.5], [3.5]])
+
+
+@cache
+def trained(batch_size):
+    return train(rate=0.1, epochs=400, batch_size=batch_size, rng=generator(1)).params
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("epochs", [1, 3, 5, 20, 60])
+@pytest.mark.parametrize("batch_size", [None, 10, 25])
+def test_training_on_from_where_a_run_ended_is_healthy(batch_size, epochs, seed):
+    if batch_size or not seed:
+        result = train(
+            trained(batch_size), rate=0.1, epochs=epochs, batch_size=batch_size, rng=generator(seed)
+        )
+        words = explain(result)
+        assert words.startswith(("Nothing looks wrong", "Too few epochs to judge"))
+        if epochs >= 10 or batch_size is None:
+            assert words.startswith("Nothing looks wrong")
+
+
+LEVEL = {
+    "a fit that has converged": lambda: train(
+        train([nn.Layer([[0.0]], [0.0])], data=HOUSES, epochs=2000).params, data=HOUSES, epochs=100
+    ),
+    "a loss of 0": lambda: train([nn.Layer([[0.0]], [0.0])], data=(X, 0 * X), epochs=5),
+    "dead relu": lambda: train(
+        scaled(network("he"), 1.0, shift=[-9.0]), loss_with("relu"), (X, X**2 - 9.3), rate=0.1
+    ),
+    "the rounding of an exact fit": lambda: curve([5e-33, 1e-32, 7.5e-33] * 30),
+}
+
+
+@pytest.mark.parametrize("name", LEVEL)
+def test_a_run_at_its_floor_is_level_and_so_is_a_dead_one(name):
+    words = explain(LEVEL[name]())
+    assert words.startswith("Nothing looks wrong")
+    assert "and is level. Compare" in words or "and has levelled off. Compare" in words
+    assert "with what a constant prediction scores" in words
+    assert "look in layer_report" in words
+
+
+def curve(losses, batches=1):
+    """A made-up training run."""
+    n = len(losses) - 1
+    made = {"losses": np.array(losses, dtype=float), "epochs": n, "steps": batches * n}
+    return replace(train(epochs=1), **made)
+
+
+def line(*heights):
+    """The losses of ten epochs between each two heights."""
+    return np.interp(np.arange(10 * len(heights) - 9), 10 * np.arange(len(heights)), heights)
+
+
+def bowed(share, n=40):
+    t = np.linspace(0, 1, n + 1)
+    return 1 - t - 4 * share * t * (1 - t)
+
+
+def jumping(size, turns, n=80):
+    """A fall from 1 to 0 in the first half; in the second, rises and falls of a size in turn."""
+    changes = np.zeros(n // 2)
+    changes[: turns + 1] = size * (-1.0) ** np.arange(turns + 1)
+    return [*np.linspace(1, 0, n // 2 + 1), *np.cumsum(changes)]
+
+
+def noisy(noises, n=80):
+    """A climb in the first epoch, then a rise and a fall of 1 in turn; the median climbs so far."""
+    return [0, *(noises - 0.5 + np.arange(n) % 2)]
+
+
+CURVES = {  # a run just short of a verdict, one just beyond, and the verdict
+    "straight": (curve(bowed(1.1e-3)), curve(bowed(0.9e-3)), "Training hardly moves"),
+    "straight for ten epochs": (
+        curve(bowed(0, n=9)),
+        curve(bowed(0, n=10)),
+        "Training hardly moves",
+    ),
+    "one jump": (curve(jumping(0.24, 1)), curve(jumping(0.26, 1)), "Training is jagged"),
+    "small jumps": (
+        curve(jumping(0.0009, 30)),
+        curve(jumping(0.0011, 30)),
+        "Training is jagged",
+    ),
+    "jumps in half of the epochs": (
+        curve(jumping(0.1, 20)),
+        curve(jumping(0.1, 21)),
+        "Training is jagged",
+    ),
+    "jumps and swings": (
+        curve([*line(1, 0), *(0.1 * np.sin(np.arange(60)))]),
+        curve([*line(1, 0), *(0.1 * np.sin(2 * np.arange(60)))]),
+        "Training is jagged",
+    ),
+    "jumps in ten epochs": (
+        curve([2, 1, 0.5, 0.2, 0, 0.6, 0, 0.6, 0, 0]),
+        curve([2, 1, 0.5, 0.2, 0, 0.6, 0, 0.6, 0, 0, 0]),
+        "Training is jagged",
+    ),
+    "jumps without batches": (
+        curve(jumping(0.5, 30), batches=2),
+        curve(jumping(0.5, 30)),
+        "Training is jagged",
+    ),
+    "up again": (
+        curve([*line(1, 0), *np.linspace(0, 0.24, 80), *[0.24] * 10]),
+        curve([*line(1, 0), *np.linspace(0, 0.26, 80), *[0.26] * 10]),
+        "Training has come up again",
+    ),
+    "up again for a tenth": (
+        curve([*line(1, 0), *[0.0] * 81, 0.2, 0.4, *[0.6] * 7]),
+        curve([*line(1, 0), *[0.0] * 79, 0.2, 0.4, *[0.6] * 9]),
+        "Training has come up again",
+    ),
+    "up again in ten epochs with batches": (
+        curve([1, 0.9, 0.5, 0, *np.linspace(0.6, 0.601, 6)], batches=2),
+        curve([1, 0.9, 0.5, 0, *np.linspace(0.6, 0.601, 7)], batches=2),
+        "Training has come up again",
+    ),
+    "up again in batches": (
+        curve([15, 1, 0, *(13.1 + np.arange(60) % 2)], batches=2),
+        curve([15, 1, 0, *(14.1 + np.arange(60) % 2)], batches=2),
+        "Training has come up again",
+    ),
+    "higher by rounding": (
+        curve([1.0] * 5 + [1 + 4 * EPS]),
+        curve([1.0] * 5 + [1 + 6 * EPS]),
+        "Training goes uphill",
+    ),
+    "higher by noise": (
+        curve(noisy(9.9), batches=2),
+        curve(noisy(10.1), batches=2),
+        "Training goes uphill",
+    ),
+    "higher in ten epochs with batches": (
+        curve(range(10), batches=2),
+        curve(range(11), batches=2),
+        "Training goes uphill",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CURVES)
+def test_a_verdict_on_training_begins_at_its_threshold(name):
+    short, beyond, words = CURVES[name]
+    assert not explain(short).startswith(words)
+    assert explain(beyond).startswith(words)
+
+
+@pytest.mark.parametrize(("share", "level"), [(0.011, False), (0.009, True)])
+def test_a_run_is_level_if_its_last_tenth_won_a_hundredth_of_its_second_half(share, level):
+    losses = [*line(3, 2.5, 2, 1.5, 1.25, 1.0, 0.8, 0.5, share)[:-1], *[share] * 11, *[0.0] * 10]
+    assert len(losses) == 101
+    assert losses[50] == 1.0
+    assert ("has levelled off" in explain(curve(losses))) == level
+
+
+def test_too_few_epochs_with_batches_do_not_tell_a_climb():
+    words = explain(curve([1, 2, 3], batches=2))
+    assert words.startswith("Too few epochs to judge: the loss went from 1 to 3 in 2 epochs")
+
+
+@pytest.mark.parametrize("epochs", [5, 20, 300])
 @pytest.mark.parametrize("seed", range(3))
-def test_momentum_in_full_batches_is_healthy(seed):
-    optimizer = optimizers.sgd(0.03, momentum=0.9)
-    result = train(network(seed=seed), optimizer=optimizer, epochs=300)
-    assert explain(result).startswith("Nothing looks wrong")
+def test_swings_in_full_batches_are_healthy(seed, epochs):
+    for optimizer in (optimizers.sgd(0.03, momentum=0.9), optimizers.adam(0.01)):
+        result = train(network(seed=seed), optimizer=optimizer, epochs=epochs)
+        assert explain(result).startswith("Nothing looks wrong")
 
 
 def test_one_epoch_can_be_explained():
