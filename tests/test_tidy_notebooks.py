@@ -1,9 +1,14 @@
 """The tool that stores notebooks: canonical, careful with files, clear about what failed."""
 
+import base64
+import io
+
 import nbformat
+import numpy as np
 import pytest
 import tidy_notebooks
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from PIL import Image
 
 PNG = "iVBORw0KGgo="
 
@@ -101,6 +106,30 @@ def test_an_explorer_keeps_its_text_and_its_picture():
     }
     (cell,) = tidied(shown(data, tags=["nbval-ignore-output"])).cells
     assert cell.outputs[0].data == {"text/plain": "Explorer", "image/png": PNG + "\n"}
+
+
+def gray(value, *, width=3, source="f()"):
+    """Give a notebook of one cell that shows a gray picture."""
+    file = io.BytesIO()
+    Image.fromarray(np.full((2, width), value, dtype=np.uint8)).save(file, "png")
+    data = {"image/png": base64.b64encode(file.getvalue()).decode() + "\n"}
+    return tidied(new_code_cell(source, outputs=[new_output("display_data", data=data)]))
+
+
+@pytest.mark.parametrize(
+    ("new", "is_kept"),
+    [
+        (gray(108), True),
+        (gray(109), False),
+        (gray(100, width=4), False),
+        (gray(108, source="g()"), False),
+    ],
+)
+def test_a_stored_picture_stays_if_nobody_can_see_a_difference(new, is_kept):
+    stored = gray(100)
+    own, kept = (nb.cells[0].outputs[0].data["image/png"] for nb in (new, stored))
+    tidy_notebooks.keep_pictures(new, stored)
+    assert new.cells[0].outputs[0].data["image/png"] == (kept if is_kept else own)
 
 
 @pytest.mark.parametrize("kind", ["text/html", "image/svg+xml", "application/json"])

@@ -8,13 +8,17 @@ everything that differs between runs or machines is removed or derived from the 
 - streams are merged as nbval merges them, tracebacks shrink to their last line;
 - outputs keep text, LaTeX and PNG. An explorer cell also shows HTML and a live widget: they are
   dropped. Any other cell that shows something else is refused, because the strict comparison of
-  outputs could not hold for it.
+  outputs could not hold for it;
+- a stored picture stays if the new one of an unchanged cell differs from it by no more than what
+  another processor's rounding does to a pixel.
 
 Usage: ``python tools/tidy_notebooks.py [--check] [FILES]``, by default all of ``chapters/``.
 """
 
 import argparse
+import base64
 import hashlib
+import io
 import os
 import re
 import sys
@@ -24,9 +28,11 @@ from pathlib import Path
 
 import kernel_home
 import nbformat
+import numpy as np
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
 EXPLORER_TAG = "nbval-ignore-output"
@@ -46,6 +52,7 @@ NOTEBOOK_METADATA = {
 COLOR_CODES = re.compile(r"\x1b\[[0-9;]*m")
 RULE = "------------------\n"  # nbclient's line between a cell and its error
 CELL_SECONDS = 120
+PIXEL_ROUNDING = 8  # of 255
 
 
 class NotebookError(Exception):
@@ -201,10 +208,32 @@ def _tidy_data(output, is_explorer):
             f"text instead, or tag the cell {EXPLORER_TAG} if it is an explorer"
         )
     if "image/png" in data:
-        data["image/png"] = "".join(data["image/png"].split()) + "\n"
+        data["image/png"] = _on_one_line(data["image/png"])
     size = output.get("metadata", {}).get("image/png", {})
     size = {key: size[key] for key in ("height", "width") if key in size}
     return nbformat.from_dict(data), nbformat.from_dict({"image/png": size} if size else {})
+
+
+def _on_one_line(png):
+    return "".join(png.split()) + "\n"
+
+
+def pixels(png):
+    """Return the picture in the text of a PNG output, as integers, shape (height, width, 3)."""
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB"), dtype=int)
+
+
+def keep_pictures(nb, stored):
+    """Put the pictures of `stored` back into `nb`, in place, where a reader sees no difference."""
+    old = {cell.id: cell.get("outputs", ()) for cell in stored.cells}
+    for cell in nb.cells:
+        for new, was in zip(cell.get("outputs", ()), old.get(cell.id, ()), strict=False):
+            pair = [out.get("data", {}).get("image/png") for out in (new, was)]
+            if None in pair or pair[0] == pair[1]:
+                continue
+            a, b = map(pixels, pair)
+            if a.shape == b.shape and np.abs(a - b).max() <= PIXEL_ROUNDING:
+                new.data["image/png"] = _on_one_line(pair[1])
 
 
 def dumps(nb):
@@ -230,9 +259,12 @@ def process(path, *, run=True):
     """Run and tidy one notebook; return its old and its canonical text."""
     old = path.read_text(encoding="utf-8")
     nb = nbformat.reads(old, as_version=4)
-    if run:
-        execute(nb, path.parent)
-    return old, dumps(tidied(nb))
+    if not run:
+        return old, dumps(tidied(nb))
+    execute(nb, path.parent)
+    new = tidied(nb)
+    keep_pictures(new, nbformat.reads(old, as_version=4))
+    return old, dumps(new)
 
 
 def main(argv=None):

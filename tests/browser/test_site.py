@@ -1,8 +1,6 @@
 """The built site as a reader meets it: from a file, without a network, in both themes."""
 
-import base64
 import html
-import io
 import re
 from functools import cache
 from html.parser import HTMLParser
@@ -15,7 +13,6 @@ import pytest
 import tidy_notebooks
 from axe_playwright_python.sync_playwright import Axe
 from jupyter_cache import get_cache
-from PIL import Image
 from site_pages import PAGES, SITE, THEMES
 
 BOOK = [name for name in PAGES if name.startswith(("chapters/", "index", "notation", "references"))]
@@ -103,8 +100,7 @@ def without_pictures(nb):
     for cell in nb.cells:
         for out in cell.get("outputs", ()):
             if "image/png" in out.get("data", {}):
-                png = io.BytesIO(base64.b64decode(out.data["image/png"]))
-                pictures.append(np.asarray(Image.open(png).convert("RGB"), dtype=int))
+                pictures.append(tidy_notebooks.pixels(out.data["image/png"]))
                 out.data["image/png"] = "a picture"
     return tidy_notebooks.dumps(nb), pictures
 
@@ -118,7 +114,7 @@ def test_running_a_chapter_for_the_site_gives_what_is_stored(chapter):
     assert text_again == text
     for one, other in zip(pictures, pictures_again, strict=True):
         assert one.shape == other.shape
-        assert np.mean(np.abs(one - other) > 8) < 0.001
+        assert np.mean(np.abs(one - other) > tidy_notebooks.PIXEL_ROUNDING) < 0.001
 
 
 class Links(HTMLParser):
