@@ -50,14 +50,14 @@ test: $(TEST_READY)
 	    --hint "$(PY) -m ruff check --fix mends most of it" -- $(PY) -m ruff check
 	@$(STEP) "Unit tests" \
 	    --hint "the last lines above name each test that failed: $(PY) -m pytest TEST" \
-	    -- $(PY) -m pytest tests --ignore=tests/browser -n 2 --dist loadfile
+	    -- $(PY) -m pytest tests --ignore=tests/browser -n 2 --dist worksteal
 	@$(STEP) "Every cell of every chapter against its stored output" \
 	    --hint "the cells are counted from 0. If the new output is right: make notebooks" \
 	    -- $(PY) -m pytest --nbval --nbval-current-env chapters -n 2 --dist loadfile
 	@$(STEP) "Running the notebooks and building the site" --hint "$(BUILD_HINT)" -- $(BUILD)
 	@$(STEP) "The site and JupyterLab in a browser" \
 	    --hint "the last lines above name each test that failed: $(PY) -m pytest TEST" \
-	    -- $(PY) -m pytest tests/browser -n 2 --dist loadfile
+	    -- $(PY) -m pytest tests/browser -n 2 --dist worksteal
 	@$(STEP) --end "make test"
 
 serve: book

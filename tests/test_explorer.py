@@ -1,5 +1,6 @@
 """Explorers: three displays from one object, the same picture twice, words that fit the numbers."""
 
+import functools
 import gzip
 import inspect
 import itertools
@@ -52,6 +53,12 @@ every_scene = pytest.mark.parametrize(
 )
 
 
+@functools.cache
+def html_of(shown):
+    """Give the markup of an explorer; drawing it takes seconds, and each time gives the same."""
+    return shown.html()
+
+
 def square(**changes):
     """Make a small scene to break on purpose."""
     parts = {
@@ -94,7 +101,7 @@ def test_the_readers_own_plot_settings_do_not_change_the_picture():
 
 @every
 def test_the_page_needs_nothing_from_outside(shown):
-    html = shown.html().replace("http://www.w3.org/2000/svg", "")
+    html = html_of(shown).replace("http://www.w3.org/2000/svg", "")
     html = html.replace("http://www.w3.org/1999/xlink", "")
     assert "http" not in html
     assert "@import" not in html
@@ -119,7 +126,7 @@ class Tags(HTMLParser):
 
 @every
 def test_the_markup_has_what_readers_tools_rely_on(shown):
-    tags = Tags(shown.html())
+    tags = Tags(html_of(shown))
     (figure,) = tags.all("figure", class_="explorer", role="group")
     assert figure["aria-label"]
     ranges = tags.all("input", type="range")
@@ -138,13 +145,13 @@ def test_the_markup_has_what_readers_tools_rely_on(shown):
 
 @every
 def test_ids_are_used_once(shown):
-    ids = [attrs["id"] for _, attrs in Tags(shown.html()).found if "id" in attrs]
+    ids = [attrs["id"] for _, attrs in Tags(html_of(shown)).found if "id" in attrs]
     assert len(ids) == len(set(ids))
 
 
 @every
 def test_colors_follow_the_theme(shown):
-    html = shown.html()
+    html = html_of(shown)
     backdrops = re.findall(r'<g class="backdrop".*?<clipPath', html, re.S)
     assert backdrops
     for each in backdrops:
@@ -188,12 +195,17 @@ def test_the_compass_names_one_angle_for_each_direction_it_calls_out():
 
 
 def positions(scene):
-    """Every position of each slider in every mode, the others at rest, and a coarse grid of all."""
+    """Every position of each slider, the others at rest, and a coarse grid of all.
+
+    Where switches choose among modes, 24 positions of each slider are taken in every mode.
+    """
     switches = [slider for slider in scene.sliders if slider.words]
+    count = 24 if switches else None
     for choice in itertools.product(*(each.values() for each in switches)):
         mode = {each.name: value for each, value in zip(switches, choice, strict=True)}
         for slider in scene.sliders:
-            yield from ({**mode, slider.name: value} for value in slider.values())
+            fine = slider.values(None if slider.words else count)
+            yield from ({**mode, slider.name: value} for value in fine)
     names = [slider.name for slider in scene.sliders]
     count = 5 if len(scene.sliders) < 3 else 3
     for values in itertools.product(*(slider.values(count) for slider in scene.sliders)):
@@ -203,7 +215,7 @@ def positions(scene):
 @every_scene
 def test_the_live_and_the_static_display_share_one_program(shown, scene):
     source = scene.program.javascript()
-    assert source in shown.html()
+    assert source in html_of(shown)
     view = shown.children[0]
     assert source in [each["javascript"] for each in view.scenes]
     assert json.dumps(view.scenes)
@@ -268,8 +280,8 @@ def test_a_switch_shows_its_words():
         columns=((Panel(frame, (Points("mode", "y"),), "A dot."),),),
     )
     shown = Explorer("demo", "Demo", scene)
-    assert ">forward</output>" in shown.html()
-    assert 'aria-valuetext="forward"' in shown.html()
+    assert ">forward</output>" in html_of(shown)
+    assert 'aria-valuetext="forward"' in html_of(shown)
     (live,) = shown.children[1].children
     assert (live.value, live.options) == ("forward", ("reverse", "forward"))
 
@@ -1155,7 +1167,7 @@ def test_every_slider_can_return_to_where_it_stands_at_first(shown, scene):
 
 @every
 def test_rounding_in_the_markup_cuts_no_position_off(shown):
-    ranges = iter(Tags(shown.html()).all("input", type="range"))
+    ranges = iter(Tags(html_of(shown)).all("input", type="range"))
     for scene in shown.scenes:
         for slider, tag in zip(scene.sliders, ranges, strict=False):
             low, high, step = (Decimal(tag[key]) for key in ("min", "max", "step"))
