@@ -19,11 +19,12 @@ the highest level and applies itself to the values. The rules are written with t
 so they can be differentiated again.
 """
 
+import builtins
 import inspect
 import itertools
 import operator
 from collections.abc import Callable
-from functools import partial, reduce
+from functools import reduce
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -68,6 +69,11 @@ class _Traced:
         parts = isinstance(index, tuple)
         return _getitem(self, tuple(map(_part, index)) if parts else _part(index))
 
+    def __getattr__(self, name):  # only where there is nothing else of this name
+        if hasattr(np.ndarray, name) and not name.startswith("_"):
+            raise AttributeError(_no_rule(f"x.{name}", name))
+        raise AttributeError(f"{type(self).__name__.strip('_')} has no attribute {name!r}")
+
     def __setitem__(self, index, value):
         raise TypeError(
             "a Var cannot be changed in place, its old value is part of the derivative; build the "
@@ -94,8 +100,9 @@ class _Traced:
     def __array_ufunc__(self, ufunc, method, *args, **options):
         if "out" in options:
             raise TypeError(f"{_LOST}; in place of a += b write a = a + b")
-        name = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
-        return _from_numpy(getattr(ufunc, method), name, args, options)
+        if method == "__call__":
+            return _from_numpy(ufunc, ufunc.__name__, args, options)
+        return _from_numpy(getattr(ufunc, method), f"{ufunc.__name__}.{method}", args, options)
 
     def __array_function__(self, function, types, args, options):
         return _from_numpy(function, function.__name__, args, options)
@@ -170,6 +177,10 @@ class _Dual(_Traced):
 
 def _dual(y, level, operation, links, inputs):
     """Return the dual number of a result: its tangent is the sum of what each argument pushes."""
+    if operation.join:  # of tangents, and 0 for constants
+        tangents = {k: x.tangent for k, x, _ in links}
+        parts = [tangents.get(k, np.zeros(_shape(a))) for k, a in enumerate(inputs[:-1])]
+        return _Dual(y, operation.join(*parts, inputs[-1]), level)
     pushed = [_carried_on(push, (x.tangent, y, *inputs)) for _, x, push in links]
     t = reduce(operator.add, pushed)
     return _Dual(y, t if _shape(t) == _shape(y) else _broadcast(t, _shape(y)), level)
@@ -223,6 +234,7 @@ class _Operation(NamedTuple):
     name: str
     value: Callable
     work: Callable
+    join: Callable | None  # itself, if it lays parts side by side or on top of each other
 
 
 _MADE_BY = {Var: _node, _Dual: _dual, _Counted: _counted}
@@ -230,6 +242,7 @@ _WORK = {
     "results": lambda y, *args: _size(y),
     "terms": lambda y, x, *how: _size(x),
     "products": lambda y, a, *_: _size(y) * _shape(a)[-1],
+    "overlaps": lambda y, *args: builtins.sum(map(_size, args[1:-1])),
     "none": lambda *_: 0,
 }
 _NUMBERS = {float, int}
@@ -251,13 +264,15 @@ def primitive(name, value, pulls, pushes=None, *, linear=False, work="results"):
         ``pull(g, y, *args)`` for each argument: the cotangent of y carried back, g dy/dx. What
         broadcasting has enlarged is summed up afterwards. Arguments beyond are options.
     pushes : sequence of callables, optional
-        ``push(t, y, *args)`` for each argument: its tangent carried forward, dy/dx t. By
-        default the pulls: where dy/dx is symmetric, as element by element, both are one product.
+        ``push(t, y, *args)`` for each argument: its tangent carried forward, dy/dx t. They are the
+        pulls themselves where y is made entry by entry: g dy/dx and dy/dx t are one product. By
+        default there are none, and `jvp` and `hvp` refuse the operation.
     linear : bool, default False
         Say that y is linear in each argument: then t is pushed as the argument itself is.
-    work : {"results", "terms", "products", "none"}
+    work : {"results", "terms", "products", "overlaps", "none"}
         What `cost` counts: one multiply-add for each entry of y, for each entry of the argument,
-        for each product in a matrix product, or none.
+        for each product in a matrix product, for each entry added to those of a first part, or
+        none.
 
     Returns
     -------
@@ -271,9 +286,10 @@ def primitive(name, value, pulls, pushes=None, *, linear=False, work="results"):
 
     Examples
     --------
-    >>> cube = primitive("cube", lambda x: x**3, [lambda g, y, x: g * 3 * x**2])
-    >>> grad(cube)(2.0), grad(grad(cube))(2.0)
-    (12.0, 12.0)
+    >>> slope = [lambda g, y, x: g * 3 * x**2]
+    >>> cube = primitive("cube", lambda x: x**3, slope, slope)
+    >>> grad(cube)(2.0), grad(grad(cube))(2.0), jvp(cube, 2.0, 1.0)
+    (12.0, 12.0, (8.0, 12.0))
     """
 
     def apply(*args):
@@ -304,8 +320,17 @@ def primitive(name, value, pulls, pushes=None, *, linear=False, work="results"):
     def instead_of(k):
         return lambda t, y, *args: apply(*args[:k], t, *args[k + 1 :])
 
-    pushes = [instead_of(k) for k in range(len(pulls))] if linear else pushes or pulls
-    apply.operation = operation = _Operation(name, value, _WORK[work])
+    def missing(*_):
+        raise TypeError(
+            f"{name} has no rule forward; give primitive its pushes, or linear=True if it is linear"
+        )
+
+    join = None if count else apply
+    if linear:
+        pushes = [instead_of(k) for k in range(len(pulls))]
+    elif pushes is None:
+        pushes = [missing] * len(pulls) if count else pulls  # join stands for them
+    apply.operation = operation = _Operation(name, value, _WORK[work], join)
     return apply
 
 
@@ -385,12 +410,15 @@ def _sweep(out, g, *, keep=False):
 
     Nothing on the tape changes. With keep the result has every Var, else those at the start.
     """
-    cotangents, own, item = {out: g}, set(), _getitem.operation
+    cotangents, aside, item = {out: g}, {}, _getitem.operation
     for node in _order(out):
+        if node in aside:
+            _add_items(cotangents, aside, node)
         if not (links := node.links):
             continue
         g = cotangents[node] if keep else cotangents.pop(node)
-        if node.operation is item and _add_to_item(cotangents, own, node, g):
+        if node.operation is item:
+            _lay_aside(cotangents, aside, node, g)
             continue
         args = (g, node._value, *node.inputs)
         for _, x, pull in links:
@@ -415,20 +443,26 @@ def _summed_to(shape, g):
     return g
 
 
-def _add_to_item(cotangents, own, node, g):
-    """Add g in place to the items it belongs to: n items of an array do not cost n arrays.
+def _lay_aside(cotangents, aside, node, g):
+    """Keep g for the items that it belongs to: n items of an array do not cost n arrays.
 
-    Own are the Vars whose cotangent is an array made here. False says that this is no plain array.
+    Aside has, for each Var, what to add, where, and how many numbers that is. It is added when the
+    Var's turn comes, or as soon as it is several times as large as the Var.
     """
     (_, x, _), index = node.links[0], node.inputs[1]
+    waiting = aside.setdefault(x, [[], [], 0])
+    waiting[0].append(g)
+    waiting[1].append(index)
+    waiting[2] += _size(g)
+    if waiting[2] > 8 * x.size:
+        _add_items(cotangents, aside, x)
+
+
+def _add_items(cotangents, aside, x):
+    parts, places, _ = aside.pop(x)
+    piece = _put(*parts, (tuple(places), x.shape))
     total = cotangents.get(x)
-    if isinstance(g, _Traced) or isinstance(total, _Traced):
-        return False
-    if x not in own:
-        own.add(x)
-        total = cotangents[x] = np.zeros(x.shape) if total is None else total.copy()
-    _added_at(total, index, g)
-    return True
+    cotangents[x] = piece if total is None else total + piece
 
 
 def backward(out, *, inner=True):
@@ -472,9 +506,7 @@ def backward(out, *, inner=True):
     >>> cotangents[w], cotangents[x]
     (3.0, 3.0)
     """
-    if not isinstance(out, Var):
-        raise TypeError(f"backward needs a Var, got {type(out).__name__}; compute it from Vars")
-    _number(out, "backward")
+    _number(_a_var(out, "backward"), "backward")
     with np.errstate(all="ignore"):
         cotangents = _sweep(out, 1.0, keep=inner)
     for x, g in cotangents.items():
@@ -532,6 +564,12 @@ def _compute(fun, x, what):
         ) from error
 
 
+def _a_var(out, verb):
+    if not isinstance(out, Var):
+        raise TypeError(f"{verb} needs a Var, got {type(out).__name__}; compute it from Vars")
+    return out
+
+
 def _number(y, verb):
     if _shape(y):
         _validate.scalar_output(y, verb)
@@ -545,17 +583,20 @@ def _same_shape(v, x, name, other):
         )
 
 
-def _record(fun, x):
-    """Run fun on a tape of its own; return its value and what pulls a cotangent back to x."""
-    start = _node(x, _next_number())
-    out = _compute(lambda: fun(start), x, "fun")
+def _record(fun, x, what="fun"):
+    """Run fun on a tape of its own; return its value and what pulls a cotangent back to x.
+
+    What is fun, in words.
+    """
+    start, slope = _node(x, _next_number()), f"the gradient of {what}"
+    out = _compute(lambda: fun(start), x, what)
     if not isinstance(out, Var) or out.level != start.level:
         out = _node(out, start.level)  # x does not matter
-    value = _result(out._value, x, "fun")
+    value = _result(out._value, x, what)
 
     def pullback(g):
-        g = _compute(lambda: _sweep(out, g).get(start), x, "the gradient of fun")
-        return _result(np.zeros(_shape(x)) if g is None else g, x, "the gradient of fun")
+        g = _compute(lambda: _sweep(out, g).get(start), x, slope)
+        return _result(np.zeros(_shape(x)) if g is None else g, x, slope)
 
     return value, pullback
 
@@ -643,13 +684,17 @@ def jvp(fun, x, v):
     >>> jvp(lambda x: x[0] * x[1], [3.0, 4.0], [1.0, 0.0])
     (12.0, 4.0)
     """
+    return _along_a_line(fun, x, v)
+
+
+def _along_a_line(fun, x, v, what="fun"):
     x, v = _door(x), _door(v, "v")
     _same_shape(v, x, "v", "x")
     start = _Dual(x, v, _next_number())
-    out = _compute(lambda: fun(start), x, "fun")
+    out = _compute(lambda: fun(start), x, what)
     if not isinstance(out, _Dual) or out.level != start.level:  # x does not matter
         out = _Dual(out, np.zeros(np.shape(out)), start.level)
-    return _result(out._value, x, "fun"), _result(out.tangent, x, "the derivative of fun")
+    return _result(out._value, x, what), _result(out.tangent, x, f"the derivative of {what}")
 
 
 def value_and_grad(fun):
@@ -678,8 +723,8 @@ def value_and_grad(fun):
     return lambda x: _value_and_grad(fun, x, "grad")
 
 
-def _value_and_grad(fun, x, verb):
-    value, pullback = _record(fun, _door(x))
+def _value_and_grad(fun, x, verb, what="fun"):
+    value, pullback = _record(fun, _door(x), what)
     _number(value, verb)
     return value, pullback(1.0)
 
@@ -759,17 +804,17 @@ def jacobian(fun):
            [1., 0.],
            [0., 6.]])
     """
+    return lambda x: _jacobian(fun, x)
 
-    def matrix(x):
-        x = x if isinstance(x, _Traced) else _validate.vector(x, "x")
-        value, pullback = _record(fun, x)
-        if len(_shape(value)) > 1:
-            raise ValueError(
-                f"jacobian needs a vector, got shape {_shape(value)}; return fun(x).reshape(-1)"
-            )
-        return stack([pullback(g) for g in (np.eye(_size(value)) if _shape(value) else [1.0])])
 
-    return matrix
+def _jacobian(fun, x, what="fun"):
+    vector = _validate.vector(_plain(x), "x")
+    value, pullback = _record(fun, x if isinstance(x, _Traced) else vector, what)
+    if len(_shape(value)) > 1:
+        raise ValueError(
+            f"jacobian needs a vector, got shape {_shape(value)}; return fun(x).reshape(-1)"
+        )
+    return stack([pullback(g) for g in (np.eye(_size(value)) if _shape(value) else [1.0])])
 
 
 def hessian(fun):
@@ -806,8 +851,8 @@ def hessian(fun):
 
     def matrix(x):
         if not np.ndim(x):
-            return grad(gradient)(x)
-        H = jacobian(gradient)(x)
+            return _value_and_grad(gradient, x, "hessian", "the gradient of fun")[1]
+        H = _jacobian(gradient, x, "the gradient of fun")
         return (H + H.T) / 2
 
     return matrix
@@ -846,7 +891,11 @@ def hvp(fun):
     >>> hvp(lambda x: x[0] ** 2 * x[1])([1.0, 3.0], [1.0, 0.0])
     array([6., 2.])
     """
-    return lambda x, v: jvp(grad(fun), x, v)[1]
+
+    def gradient(x):
+        return _value_and_grad(fun, x, "hvp")[1]
+
+    return lambda x, v: _along_a_line(gradient, x, v, "the gradient of fun")[1]
 
 
 # What a tape shows and what a run costs
@@ -896,6 +945,11 @@ def tape(out, cotangents=None):
     list of TapeRow
         The rows. Names are those given to `Var`, else v1, v2, ...: the same in every run.
 
+    Raises
+    ------
+    TypeError
+        If out is not a Var.
+
     Examples
     --------
     >>> w, x = Var(0.5, name="w"), Var(2.0, name="x")
@@ -908,7 +962,7 @@ def tape(out, cotangents=None):
     v2 tanh ('v1',) 0.762 1.0
     """
     names, rows, numbers, cotangents = {}, [], itertools.count(1), cotangents or {}
-    for node in reversed(_order(out)):
+    for node in reversed(_order(_a_var(out, "tape"))):
         names[node] = getattr(node, "name", None) or f"v{next(numbers)}"
         linked = {k: names[x] for k, x, _ in node.links}
         parents = tuple(
@@ -998,7 +1052,7 @@ def _affine_value(x, W, b):
 
 def _mean_value(x, axis, keepdims):
     y = np.add.reduce(x, axis, keepdims=keepdims)
-    return y * (_size(y) / _size(x))
+    return y / (_size(x) / _size(y))
 
 
 def _filled(x, shape):
@@ -1013,12 +1067,15 @@ def _item(x, index):
     return x[index]
 
 
-def _added_at(y, index, x):
-    """Add x to the entries of y at an index, in place; an entry that is listed twice gets both."""
-    if np.ndarray in map(type, index if isinstance(index, tuple) else (index,)):
-        np.add.at(y, index, x)
-    else:
-        y[index] += x
+def _added_up(*args):
+    """Add each part to the entries of zeros at its place; an entry that is met twice gets both."""
+    *parts, (places, shape) = args
+    y = np.zeros(shape)
+    for part, place in zip(parts, places, strict=True):
+        if np.ndarray in map(type, place if isinstance(place, tuple) else (place,)):
+            np.add.at(y, place, part)
+        else:
+            y[place] += part
     return y
 
 
@@ -1027,7 +1084,7 @@ def _added_at(y, index, x):
 
 def _kept(g, x, axis, keepdims):
     """Give the result of a reduction of x its axes back, with length 1."""
-    if axis is None or keepdims:
+    if axis is None or keepdims or not _shape(x):
         return g
     shape = np.array(_shape(x))
     shape[list(axis) if isinstance(axis, tuple) else axis] = 1
@@ -1076,19 +1133,23 @@ def _pull_right(g, y, a, b, *_):
 
 
 class _EachPart:
-    """A rule for any number of arguments, then the axis: rule(g, where it lies, shape of y)."""
+    """The pulls of an operation on any number of parts and one option, which says where they lie.
 
-    def __init__(self, rule):
-        self.rule = rule
+    Place gives the index of part k in the result, ``place(k, parts, option)``.
+    """
+
+    def __init__(self, place):
+        self.place = place
 
     def __getitem__(self, k):
-        return partial(self.apply, k)
+        return lambda g, y, *args: _getitem(g, self.place(k, args[:-1], args[-1]))
 
-    def apply(self, k, g, y, *args):
-        *parts, axis = args
-        axis %= len(_shape(y))
-        ends = np.cumsum([0, *(_shape(part)[axis] for part in parts)]).tolist()
-        return self.rule(g, (slice(None),) * axis + (slice(ends[k], ends[k + 1]),), _shape(y))
+
+def _along(k, parts, axis):
+    """Return the index of part k of a concatenation."""
+    axis %= len(_shape(parts[0]))
+    start = builtins.sum(_shape(part)[axis] for part in parts[:k])
+    return (slice(None),) * axis + (slice(start, start + _shape(parts[k])[axis]),)
 
 
 _PARAMETERS = {
@@ -1117,7 +1178,7 @@ def _documented(function):
 
 def _elementwise(name, formula, value, *slopes):
     """Make an operation on each entry by itself; slope(g, y, *args) is g dy/dx, for g and t."""
-    apply = primitive(name, value, slopes)
+    apply = primitive(name, value, slopes, slopes)
     left, right = slopes[0], slopes[-1]
 
     # What apply does, spelled out for plain numbers and arrays: most graphs spend their time here.
@@ -1199,7 +1260,8 @@ cos = _elementwise("cos", "cos x, slope -sin x", np.cos, lambda g, y, x: -g * si
 tan = _elementwise("tan", "y = tan x, slope 1 + y^2", np.tan, lambda g, y, x: g * (1 + y**2))
 arctan = _elementwise("arctan", "arctan x, slope 1 / (1 + x^2)", np.arctan,
                       lambda g, y, x: g / (1 + x**2))
-tanh = _elementwise("tanh", "y = tanh x, slope 1 - y^2", np.tanh, lambda g, y, x: g * (1 - y**2))
+tanh = _elementwise("tanh", "y = tanh x, slope 1 - y^2, to 1e-16: 0 beyond |x| = 19", np.tanh,
+                    lambda g, y, x: g * (1 - y**2))
 sigmoid = _elementwise("sigmoid", "y = 1 / (1 + e^-x), slope y (1 - y)", _stable_sigmoid,
                        lambda g, y, x: g * (y * sigmoid(-x)))  # 1 - y, where y rounds to 1 too
 softplus = _elementwise("softplus", "log(1 + e^x), slope sigmoid x",
@@ -1209,15 +1271,16 @@ relu = _elementwise("relu", "max(x, 0), slope 1 above 0, else 0",
 abs = _elementwise("abs", "|x|, slope the sign of x, 0 at 0", operator.abs,
                    lambda g, y, x: g * np.sign(x))
 
+_chosen = [lambda g, y, a, b, condition: _where(g, 0.0, condition),
+           lambda g, y, a, b, condition: _where(0.0, g, condition)]
 _where = primitive("where", lambda a, b, condition: np.where(condition, a, b)[()],
-                   [lambda g, y, a, b, condition: _where(g, 0.0, condition),
-                    lambda g, y, a, b, condition: _where(0.0, g, condition)])
+                   _chosen, _chosen)
 _sum = primitive("sum", lambda x, axis, keepdims: np.add.reduce(x, axis, keepdims=keepdims),
                  [lambda g, y, x, *how: _broadcast(_kept(g, x, *how), _shape(x))],
                  linear=True, work="terms")
 _mean = primitive("mean", _mean_value,
                   [lambda g, y, x, *how:
-                   _broadcast(_kept(g * (_size(y) / _size(x)), x, *how), _shape(x))],
+                   _broadcast(_kept(g / (_size(x) / _size(y)), x, *how), _shape(x))],
                   linear=True, work="terms")
 _max = primitive("max", lambda x, axis, keepdims: np.max(x, axis, keepdims=keepdims),
                  [lambda g, y, x, *how: _kept(g, x, *how) * _share(y, x, *how)],
@@ -1246,15 +1309,13 @@ _broadcast = primitive("broadcast_to", _filled,
                        [lambda g, y, x, shape: g],
                        linear=True, work="none")
 _getitem = primitive("getitem", _item,
-                     [lambda g, y, x, index: _putitem(g, index, _shape(x))],
+                     [lambda g, y, x, index: _put(g, ((index,), _shape(x)))],
                      linear=True, work="none")
-_putitem = primitive("putitem", lambda x, index, shape: _added_at(np.zeros(shape), index, x),
-                     [lambda g, y, x, index, shape: _getitem(g, index)],
-                     linear=True, work="none")
+_put = primitive("put", _added_up, _EachPart(lambda k, parts, where: where[0][k]), work="overlaps")
 _concatenate = primitive("concatenate", lambda *args: np.concatenate(args[:-1], args[-1]),
-                         _EachPart(lambda g, index, shape: _getitem(g, index)),
-                         _EachPart(lambda t, index, shape: _putitem(t, index, shape)),
-                         work="none")
+                         _EachPart(_along), work="none")
+_stack = primitive("stack", lambda *args: np.stack(args[:-1], args[-1]),
+                   _EachPart(lambda k, parts, axis: (slice(None),) * axis + (k,)), work="none")
 # fmt: on
 
 
@@ -1431,7 +1492,7 @@ def transpose(x, axes=None):
     >>> transpose(Var([[1.0, 2.0]])).shape
     (2, 1)
     """
-    return _transpose(x, None if axes is None else normalize_axis_tuple(axes, len(axes)))
+    return _transpose(x, None if axes is None else normalize_axis_tuple(axes, np.ndim(x)))
 
 
 @_documented
@@ -1443,6 +1504,8 @@ def concatenate(arrays, axis=0):
     >>> concatenate([Var([1.0, 2.0]), [3.0]])
     Var([1., 2., 3.])
     """
+    if axis is None:
+        return _concatenate(*(_reshape(part, -1) for part in arrays), 0)
     return _concatenate(*arrays, operator.index(axis))
 
 
@@ -1456,12 +1519,11 @@ def stack(arrays, axis=0):
     >>> stack([x, x**2, 1.0])
     Var([2., 4., 1.])
     """
+    arrays = list(arrays)
     shapes = list(map(np.shape, arrays))
     if len(set(shapes)) != 1:
         raise ValueError(f"stack needs one shape, got {shapes}; use reshape or concatenate")
-    axis = normalize_axis_index(axis, len(shapes[0]) + 1)
-    layer = (*shapes[0][:axis], 1, *shapes[0][axis:])
-    return _concatenate(*(_reshape(part, layer) for part in arrays), axis)
+    return _stack(*arrays, normalize_axis_index(axis, len(shapes[0]) + 1))
 
 
 @_documented
@@ -1493,13 +1555,6 @@ def _no_rule(function, name):
     return f"{function} has no rule for a Var; use what calclib.autodiff has: {way}"
 
 
-def _refused(name):
-    def get(self):
-        raise AttributeError(_no_rule(f"x.{name}", name))
-
-    return property(get)
-
-
 for _name in ("lt", "le", "eq", "ne", "ge", "gt"):
     setattr(_Traced, f"__{_name}__", _compare(getattr(operator, _name)))
 for _name, _operation in zip(
@@ -1515,9 +1570,6 @@ for _name, _operation in (("floordiv", np.floor_divide), ("mod", np.remainder)):
 for _operation in (sum, mean, max, min):
     setattr(_Traced, _operation.__name__, _operation)
 _Traced.__neg__, _Traced.__abs__, _Traced.__pos__ = negative, abs, lambda self: self
-for _name in dir(np.ndarray):
-    if not (hasattr(_Traced, _name) or _name.startswith("_")):
-        setattr(_Traced, _name, _refused(_name))
 
 _BY_NUMPY = {
     function.__name__: function
@@ -1555,14 +1607,20 @@ _WAYS_OUT = {
 
 def _from_numpy(function, name, args, options):
     """Answer a NumPy function that was called with a Var."""
-    if name in _PLAIN:
-        return function(*map(_plain, args), **options)
+    if name in _PLAIN or (name == "where" and len(args) == 1):  # where gives indices
+        return function(*map(_plain, args), **{key: _plain(a) for key, a in options.items()})
     if name not in _BY_NUMPY:
         raise TypeError(_no_rule(f"np.{name}", name))
-    known = inspect.signature(_BY_NUMPY[name]).parameters if options else {}
-    if extra := options.keys() - known:
+    ours = _BY_NUMPY[name]
+    if not isinstance(function, np.ufunc):  # find the names of options that are given by place
+        names = inspect.signature(function).parameters
+        given = inspect.signature(function).bind(*args, **options).arguments
+        operands = 3 if ours is where else 1
+        args = [given.pop(key) for key in list(names)[:operands] if key in given]
+        options = {k: a for k, a in given.items() if a is not names[k].default}
+    if extra := options.keys() - inspect.signature(ours).parameters:
         raise TypeError(
             f"np.{name} of a Var has no option {', '.join(sorted(extra))}; leave it out, or choose "
             "entries with an index or calclib.autodiff.where"
         )
-    return _BY_NUMPY[name](*args, **options)
+    return ours(*args, **options)

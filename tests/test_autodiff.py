@@ -6,6 +6,7 @@ import itertools
 import math
 import operator
 import threading
+import tracemalloc
 import weakref
 from functools import cache, reduce
 
@@ -1124,8 +1125,79 @@ def test_numpy_function_follows_a_var_or_says_what_to_use(name, x):
             answered = any(words in y for words in answers)
             assert answered or isinstance(outcome(function, *(a.value for a in args)), str)
         else:
-            assert function.__name__ in ad._PLAIN
+            assert function.__name__ in ad._PLAIN | {"where"}
             assert np.asarray(y).dtype != object
+
+
+PLAIN_CALLS = {
+    "shape": [{}],
+    "ndim": [{}],
+    "size": [{}, {"axis": 1}],
+    "zeros_like": [{}, {"dtype": int}],
+    "ones_like": [{}, {"shape": (2,)}],
+    "argmax": [{}, {"axis": 1}],
+    "argmin": [{}, {"axis": 0, "keepdims": True}],
+    "argsort": [{}, {"axis": 0}],
+    "round": [{}, {"decimals": 1}],
+    "isclose": [{"b": 1.0}, {"b": Var(X), "rtol": Var(0.5)}],
+    "allclose": [{"b": 1.0}, {"b": Var(X), "atol": Var(9.0)}],
+    "array_equal": [{"a2": X}, {"a2": Var(X)}],
+} | {name: [{}] for name in ("sign", "floor", "ceil", "isfinite", "isnan", "isinf")}
+
+
+def test_each_plain_function_is_tried():
+    compared = {"less", "less_equal", "equal", "not_equal", "greater_equal", "greater"}
+    assert PLAIN_CALLS.keys() | compared == ad._PLAIN
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [(name, each) for name, options in PLAIN_CALLS.items() for each in options],
+)
+def test_a_function_without_a_slope_takes_its_options(name, options):
+    M = np.array([[1.26, 2.5], [4.0, 3.0]])
+    function = getattr(np, name)
+    plain = {key: getattr(a, "value", a) for key, a in options.items()}
+    np.testing.assert_array_equal(function(Var(M), **options), function(M, **plain))
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x: np.argmax(a=x),
+        lambda x: np.max(x, 0, None, True),
+        lambda x: np.sum(x, 1, None, None, True),
+        lambda x: np.sum(a=x, axis=0),
+        lambda x: np.where(x > 1),
+        lambda x: np.where(x),
+        lambda x: np.concatenate([x, x], axis=None),
+        lambda x: np.concatenate([x, x], 1),
+        lambda x: np.stack([x, x], 1),
+        lambda x: np.transpose(x, (1, 0)),
+        lambda x: x[0].transpose(0),
+        lambda x: np.reshape(x, (4, 1)),
+        lambda x: np.reshape(x, (4, 1), "C"),
+    ],
+)
+def test_numpy_function_takes_its_options_by_place_and_by_name(call):
+    M = np.array([[0.5, 2.5], [4.0, 3.0]])
+    got = call(Var(M))
+    np.testing.assert_array_equal(getattr(got, "value", got), call(M))
+
+
+@pytest.mark.parametrize(
+    ("call", "option"),
+    [
+        (lambda x: np.mean(x, 0, float), "dtype"),
+        (lambda x: np.sum(x, 1, True), "dtype"),
+        (lambda x: np.reshape(x, (4, 1), "F"), "order"),
+        (lambda x: np.sum(x, where=[[True, False]] * 2), "where"),
+        (lambda x: np.max(x, initial=0.0), "initial"),
+    ],
+)
+def test_an_option_that_has_no_rule_is_refused_by_name(call, option):
+    with pytest.raises(TypeError, match=f"of a Var has no option {option}; leave it out"):
+        call(Var(np.ones((2, 2))))
 
 
 @pytest.mark.parametrize(
@@ -1199,7 +1271,7 @@ def vector(x):
         (lambda: ad.stack([]), ValueError, "one shape"),
         (lambda: ad.stack([Var(X), X], axis=7), ValueError, "axis 7 is out of bounds"),
         (lambda: ad.stack([Var(X), X], axis=0.5), TypeError, "integer"),
-        (lambda: ad.concatenate([Var(X), X], axis=None), TypeError, "integer"),
+        (lambda: ad.concatenate([Var(X), X], axis=0.5), TypeError, "integer"),
         (lambda: ad.transpose(Var(np.ones((2, 3))), (4, 5)), ValueError, "axis 4 is out of bounds"),
         (lambda: ad.transpose(Var(np.ones((2, 3))), (0, 0)), ValueError, "repeated axis"),
         (lambda: ad.sum(Var(X), axis=3), ValueError, "^axis 3 is out of bounds[^;]*$"),
@@ -1467,6 +1539,129 @@ def test_gradient_costs_a_few_times_the_function_whatever_the_number_of_inputs()
     assert 2 * forward < both < 4 * forward
     assert 2 * forward <= one_direction < 4 * forward
     assert second < 4 * both
+
+
+def neighbours(x):
+    total = 0.0
+    for k in range(len(x) - 1):
+        total = total + x[k] * x[k + 1]
+    return total
+
+
+def slices(x):
+    return reduce(operator.add, (ad.sum(x[k % 3 :]) for k in range(len(x))))
+
+
+def stacked(x):
+    return ad.sum(ad.stack([x[k] ** 2 for k in range(len(x))]))
+
+
+def joined(x):
+    return ad.sum(ad.concatenate([x[k : k + 1] ** 2 for k in range(len(x))]))
+
+
+ITEMS = [neighbours, slices, stacked, joined]
+
+
+@pytest.mark.parametrize("fun", ITEMS)
+@pytest.mark.parametrize(
+    "derivative",
+    [
+        value_and_grad,
+        lambda f: lambda x: jvp(f, x, np.ones(len(x))),
+        lambda f: lambda x: hvp(f)(x, np.ones(len(x))),
+        lambda f: grad(lambda x: ad.sum(grad(f)(x) ** 2)),
+    ],
+    ids=["gradient", "along a line", "second along a line", "gradient of a gradient"],
+)
+def test_items_cost_a_few_times_the_function_however_many_they_are(fun, derivative):
+    few, many = np.linspace(1, 2, 20), np.linspace(1, 2, 80)
+    growth = cost(fun)(many).multiply_adds / cost(fun)(few).multiply_adds
+    by_n = [cost(derivative(fun))(x).multiply_adds for x in (few, many)]
+    assert by_n[1] / by_n[0] < 1.2 * growth
+
+
+def test_memory_of_a_second_derivative_grows_as_the_items_do():
+    def peak(n):
+        second = grad(lambda x: ad.sum(grad(neighbours)(x) ** 2))
+        second(np.ones(4))
+        tracemalloc.start()
+        second(np.linspace(1, 2, n))
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return most
+
+    assert peak(400) / peak(100) < 6
+
+
+@pytest.mark.parametrize("fun", ITEMS)
+def test_items_have_their_derivatives(fun):
+    x, v = np.linspace(0.5, 2, 30), np.cos(np.arange(30.0))
+    g = grad(fun)(x)
+    assert close(g, numerical.grad(fun)(x), 1e-7)
+    assert close(jvp(fun, x, v)[1], g @ v)
+    assert close(hvp(fun)(x, v), hessian(fun)(x) @ v)
+    assert close(grad(lambda x: grad(fun)(x) @ v)(x), hvp(fun)(x, v))
+
+
+def test_many_uses_of_large_slices_do_not_pile_up():
+    def fun(x):
+        return reduce(operator.add, (ad.sum(x[k % 2 :]) for k in range(200)))
+
+    x = np.ones(10_000)
+    grad(fun)(x[:4])
+    tracemalloc.start()
+    g = grad(fun)(x)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (g[0], g[1]) == (100, 200)
+    assert most < 40 * x.nbytes
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda: hvp(lambda x: ad.sum(ad.where(x > 0, ad.log(x), 0.0)))([1, 0], [1, 1]),
+            "^the gradient of fun is not finite at",
+        ),
+        (lambda: hessian(lambda x: ad.sum(x**0.5))([0, 1]), "^the gradient of fun is not finite"),
+        (lambda: hessian(lambda x: x**1.5)(0.0), "^the gradient of the gradient of fun is not fin"),
+        (lambda: hvp(lambda x: x)([1.0], [1.0]), "^hvp needs a scalar output"),
+        (
+            lambda: grad(lambda x: ad.sum(jacobian(lambda x: 2 * x)(x)))(2.0),
+            r"^x must have shape \(n,\), got a number",
+        ),
+    ],
+)
+def test_errors_of_second_order_name_what_failed(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_a_rule_without_its_way_forward_is_not_guessed():
+    sums = ad.primitive("cumsum", np.cumsum, [lambda g, y, x: np.tri(len(x)).T @ g])
+    assert close(jacobian(sums)(np.ones(3)), np.tri(3))
+    with pytest.raises(TypeError, match="cumsum has no rule forward; give primitive its pushes"):
+        jvp(sums, np.ones(3), np.ones(3))
+
+
+def test_a_number_can_be_reduced_along_its_only_axis():
+    for reduced in (ad.sum, ad.mean, ad.max, ad.logsumexp):
+        assert grad(lambda x, reduced=reduced: reduced(x, axis=0))(2.0) == 1.0
+        assert jvp(lambda x, reduced=reduced: reduced(x, axis=0), 2.0, 1.0) == (2.0, 1.0)
+
+
+@pytest.mark.parametrize("n", [3, 7, 49, 1000])
+def test_the_mean_of_equals_is_their_value(n):
+    assert ad.mean(np.full(n, 1.0)) == 1.0
+    assert ad.mean(Var(np.ones((n, 3))), axis=0).value.tolist() == [1.0, 1.0, 1.0]
+
+
+def test_what_is_no_var_has_no_tape_and_a_generator_can_be_stacked():
+    with pytest.raises(TypeError, match="tape needs a Var, got float"):
+        tape(3.0)
+    assert ad.stack(v for v in (Var(1.0), 2.0)).value.tolist() == [1.0, 2.0]
 
 
 # The numbers of the chapters
