@@ -607,6 +607,33 @@ def test_newton_on_the_two_wells_takes_the_steps_of_newton(start):
     np.testing.assert_allclose(q["belief"], model(np.array(q["t"])), rtol=1e-9, atol=1e-9)
 
 
+def test_a_parabola_that_is_almost_flat_is_called_so_with_digits_of_its_curvature():
+    scene = scene_of("newton-beside-descent", 0)
+    for start, bend in ((0.1, "1.00"), (0.2, "0.0133"), (0.3, "−0.955"), (0.4, "−1.89")):
+        q = scene.quantities(x0=start, step=0)
+        said = scene.sentence(q)
+        assert f"f″ = {bend}" in said
+        assert ("so flat that" in said) == ("leaves the picture" in said) == (abs(q["next_x"]) > 6)
+        assert ("negative" in said) == (two_wells().hess(start) < 0)
+
+
+def test_a_newton_path_that_left_the_picture_says_with_which_step():
+    scene = scene_of("newton-beside-descent", 0)
+    x0, steps = scene.sliders
+    cut = []
+    for start, step in itertools.product(x0.values(), steps.values()):
+        q = scene.quantities(x0=start, step=step)
+        said = scene.sentence(q)
+        if q["made"] < step:
+            cut.append(start)
+            assert abs(q["x_last"]) > 6
+            assert f"with step {q['made']}, at " in said
+            assert "the other steps are not shown" in said
+        else:
+            assert f"fter {step:.0f} step" in said
+    assert {0.1, 0.2, 0.3} < set(np.round(cut, 6))
+
+
 @pytest.mark.parametrize("start", [(-1.2, 1.0), (-1.0, 1.0), (2.0, -1.0)])
 def test_newton_in_the_valley_takes_the_steps_of_newton(start):
     problem = valley()

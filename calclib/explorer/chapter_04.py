@@ -319,7 +319,10 @@ def _wells() -> Scene:
         Let("arrived", lambda slope: abs(slope) < TOLERANCE),
         Let("on_a_maximum", lambda arrived, curvature: arrived & (curvature < 0)),
         Let("outside", lambda x_last: abs(x_last) > high),
+        Let("cut_short", lambda outside, made, step: outside & (made < step)),
         Let("hollow", lambda curvature: curvature < 0),
+        Let("leaps", lambda next_x: abs(next_x) > high),
+        Let("leaps_to_a_top", lambda leaps, hollow: leaps & hollow),
     )  # fmt: skip
     graph = Panel(
         lambda ax: _draw_wells(ax, problem),
@@ -339,6 +342,7 @@ def _wells() -> Scene:
     )
     at = "After {made:step} of Newton from {x0:.1f}: x is {x_last:.4f}, "
     descent = " Descent with rate 0.05 ends at {down_x_last:.3f}, where f is {down_value_last:.3f}."
+    divided = " A step is the slope divided by f″, and |f″| came down to {least_last} on the way."
     says = (
         (
             "on_a_maximum",
@@ -350,18 +354,30 @@ def _wells() -> Scene:
             at + "a minimum, with slope zero to six decimals and f″ = {curvature:.1f}." + descent,
         ),
         (
-            "outside",
-            at + "outside the picture. A step is the slope divided by f″, and |f″| came down to "
-            "{least_last:.2f} on the way." + descent,
+            "cut_short",
+            "From {x0:.1f} Newton left the picture with step {made:.0f}, at {x_last:.2f}; the "
+            "other steps are not shown." + divided + descent,
+        ),
+        ("outside", at + "outside the picture." + divided + descent),
+        (
+            "leaps_to_a_top",
+            at + "where f″ = {curvature} is negative. The parabola opens downward, but it is so "
+            "flat that its top is far away, at {next_x:.1f}: the next step leaves the picture."
+            + descent,
+        ),
+        (
+            "leaps",
+            at + "where f″ = {curvature}. The parabola opens upward, but it is so flat that its "
+            "bottom is far away, at {next_x:.1f}: the next step leaves the picture." + descent,
         ),
         (
             "hollow",
-            at + "where f″ = {curvature:.1f} is negative. The parabola opens downward and its "
+            at + "where f″ = {curvature} is negative. The parabola opens downward and its "
             "top is at {next_x:.3f}: the next step goes there." + descent,
         ),
         (
             "",
-            at + "where f″ = {curvature:.1f}. The parabola opens upward and its bottom is at "
+            at + "where f″ = {curvature}. The parabola opens upward and its bottom is at "
             "{next_x:.3f}: the next step goes there." + descent,
         ),
     )
