@@ -262,6 +262,9 @@ ANSWERS = [
     ("5.8", "-np.exp(-z)", "not yet: "),
     ("5.8", "z[:3]", "not yet: "),
     ("5.8", "None", "not yet: "),
+    ("5.8", "0 if z > 0 else z", "not yet: The truth value of an array"),
+    ("5.8", "-math.log(1 + math.exp(-z))", "not yet: only "),
+    ("5.8", "[-math.log(1 + math.exp(-v)) for v in z]", "not yet: of what do you take"),
     ("5.8", "np.minimum(z, 0) - np.log1p(np.exp(-np.abs(z)))", "ok"),
     ("5.8", "-np.logaddexp(0, -z)", "ok"),
     (
@@ -447,6 +450,26 @@ def test_chapter_06_fits_the_screen_of_a_phone():
         for line in printed(cell).splitlines():
             assert len(line) <= 41 or " not yet: " in line, line
         assert all(len(line) <= 75 for line in cell.source.splitlines()), cell.source
+
+
+def test_the_number_of_a_line_is_seen_on_a_phone():
+    """Where the exercises ask for it, and in the code that they are compared with."""
+    (chapter,) = (path for path in CHAPTERS if path.stem == "06_backpropagation")
+    numbered = re.compile(r"^ +\S.*  # \d+$", re.MULTILINE)
+    cells = [cell for cell in code_cells(stored(chapter)) if "def right_" not in cell.source]
+    found = [numbered.findall(cell.source) for cell in cells]
+    assert [len(lines) for lines in found if lines] == [14, 14, 14, 14, 15]
+    assert all(len(line) <= 41 for lines in found for line in lines)
+
+
+def test_a_gradient_check_of_two_zero_blocks_agrees():
+    (chapter,) = (path for path in CHAPTERS if path.stem == "06_backpropagation")
+    (cell,) = (c for c in code_cells(stored(chapter)) if c.source.startswith("def relative("))
+    scope = {"np": np}
+    exec(cell.source.split("\n\n\n")[0], scope)
+    assert scope["relative"](np.zeros(3), np.zeros(3)) == 0
+    assert scope["relative"](np.zeros(3), np.ones(3)) == 1
+    assert scope["relative"](np.ones(3), -np.ones(3)) == 2
 
 
 def test_chapter_06_starts_weights_as_xavier_and_he_say():
@@ -668,9 +691,9 @@ def test_a_node_taken_for_a_number_is_reported(exercises_of_chapter_06):
 
 FAULTS = {
     "6.5": ({"W1", "b1", "W2", "b2", "W3", "b3"}, 4),
-    "6.6": ({"W1", "b1"}, 8),
-    "6.7": ({"W1", "b1", "W2", "b2"}, 4),
-    "6.8": ({"W1", "b1"}, 10),
+    "6.6": ({"W1", "b1"}, 11),
+    "6.7": ({"W1", "b1", "W2", "b2"}, 5),
+    "6.8": ({"W1", "b1"}, 14),
 }
 
 
@@ -696,6 +719,7 @@ def test_a_difference_to_one_side_gets_its_own_hint(exercises_of_chapter_06):
         "(g(theta + h * v) - g(theta - h * v)) / (2 * h)": "ok",
         "(g(theta + h * v) - g(theta - h * v)) / h": "not yet: how much does the gradient change",
         "None": "not yet: 54 numbers are wanted, got shape ()",
+        "autodiff.hvp(loss_of)(theta, v)": "not yet: right for a small h: does it use its h?",
     }
     for formula, verdict in sides.items():
         body = f"g = autodiff.grad(loss_of)\n    return {formula}\n"
@@ -1072,6 +1096,39 @@ def test_a_number_that_a_solution_prints_is_taken_for_an_answer(chapter, number)
     runs = [shown[i:j] for j in range(len(shown) + 1) for i in range(j)]
     answers = [f"answer = {', '.join(run)}" for run in runs]
     assert "ok" in {told(chapter, number, "answer = ...", answer) for answer in answers}
+
+
+# exercises of chapters 04 to 06: an answer, and words that are said to it
+HINTED = [
+    ("4.7", "numerical.directional(gradient, x, v)", "which is the other?"),
+    ("4.7", "autodiff.jacobian(gradient)(x) @ v", "do you look both ways along v"),
+    ("4.7", "(gradient(x + h * v) - gradient(x)) / h", "do you look both ways along v"),
+    ("4.7", "(gradient(x + h * v) - gradient(x - h * v)) / (2 * h)", "ok"),
+    ("5.3", "(2, 75, 50)", "how many ways lead from x"),
+    ("5.3", "(3, 135, 110)", "how many ways lead from x"),
+    ("5.7", "-(softmax(np.array([2, 1, -1]) / 2) - np.array([1, 0, 0])) / 2", "p or y?"),
+    ("5.7", "-(softmax(np.array([2, 1, -1]) / 2) - np.array([1, 0, 0]))", "p or y?"),
+    ("5.7", "softmax(np.array([2, 1, -1]) / 2) - np.array([1, 0, 0])", "from z to z/T?"),
+    ("5.7", "(softmax(np.array([2, 1, -1])) - np.array([1, 0, 0])) / 2", "which scores"),
+    ("5.7", "softmax(np.array([2, 1, -1]) / 2) / 2", "which entry loses 1"),
+    ("5.7", "(0, 0, 0)", "which scores"),
+    ("5.7", "[[1, 2], [3, 4]]", "which scores"),
+    ("5.7", "'p - y'", "which scores"),
+    ("5.10", "-ridge(0.1)", "which matrix do you solve with"),
+    ("5.10", "np.linalg.solve(X.T @ X / 3, -ridge(0.1))", "which matrix do you solve with"),
+    ("5.10", "np.linalg.solve(X.T @ X / 3 + 0.1 * np.eye(2), ridge(0.1))", "with which sign?"),
+    ("6.1", "[8, 0, 4, 0, 6, 0, 2]", "what is the slope of a square"),
+]
+
+
+@pytest.mark.parametrize(("number", "given", "words"), HINTED)
+def test_a_typical_wrong_answer_is_asked_about_what_is_wrong_with_it(number, given, words):
+    (chapter,) = (path for path in CHAPTERS if int(path.stem[:2]) == int(number[0]))
+    starter, _ = starter_and_solution(stored(chapter), number)
+    dots = "return ..." if "return ..." in starter.source else "answer = ..."
+    said = told(chapter, number, dots, dots.replace("...", given))
+    assert words in said
+    assert said == "ok" or said.startswith("not yet: ")
 
 
 SLIPS = [
