@@ -1141,18 +1141,21 @@ def _rows(m, size, rng):
 
 # A run in words
 
-_ENOUGH = 10  # steps or epochs; a shorter run is not said to crawl, nor to climb by batches
+_ENOUGH = 10  # steps or epochs below which slowness, jags and growth are not judged alike
 _EQUAL = 1e-3  # two steps are opposite and equal if their sum is this share of the last
 _ALONG, _BACK = 0.5, -0.5  # cosines between two steps: of 60 and of 120 degrees
 _LAST = 20  # steps at the end that are looked at for zigzags
 _STILL = 0.9  # the shortest gradient over the longest, in a run that crawls
 _SHORT = 1e-6  # the tol of minimize
-_BOW = 1e-3  # a curve is straight if it leaves its chord by less than this share of its fall
+_GROWN = 10  # times what the first half did is an explosion; in a run of less than ten, its square
+_HUGE = 1e3  # times the first value, or 1, is an explosion in a run of any length
+_FEW = 4  # epochs below which the shape of a curve tells nothing
 _JAG = 1 / 4  # of the fall: a rise that is too high, a part of it that is lost
 _TREMOR = 1 / 1000  # of the fall: what a curve may turn by, if not in ...
 _OFTEN = 1 / 2  # ... this share of the epochs: a swing turns twice in a period
-_LEVEL = 1 / 100  # of what the second half won: what the last tenth of a level run wins at most
-_CLEAR = 10  # noises of batches that a run must climb
+_BOW = 1e-3  # a curve is straight if it leaves its chord by less than this share of its fall
+_LEVEL = 1 / 100  # of what the second half spans: what the last quarter of a level run spans
+_PAIRS = 0.9  # of all pairs in the second half of a curve that falls
 
 
 def explain(result):
@@ -1167,7 +1170,8 @@ def explain(result):
     Returns
     -------
     str
-        A paragraph. It begins with "Nothing looks wrong" if nothing does.
+        A paragraph. It begins with "Nothing looks wrong" if nothing does, and with "Cannot tell" if
+        runs that are well and runs that are sick look like this.
 
     Raises
     ------
@@ -1184,8 +1188,10 @@ def explain(result):
 
     - the next point is not finite, or it diverged on its way down;
     - the last two steps are opposite and equal within a thousandth: a two-cycle;
-    - it diverged, or ended above its first value: with the wrong sign if more than half of the
-      steps keep their direction within 60 degrees, else with steps that are too long;
+    - it diverged, or explodes, or rises in every one of ten steps or more: with the wrong sign if
+      more than half of the steps rise and keep their direction within 60 degrees, else with steps
+      that are too long;
+    - it ended above its first value: "Cannot tell", as it may come down again;
     - more than half of the last 20 steps turn back by more than 120 degrees: it zigzags;
     - in ten steps or more, over the second half the gradient keeps its length within a tenth: it
       crawls.
@@ -1193,24 +1199,27 @@ def explain(result):
     A descent is level, and not judged further, if its gradient is at most 1e-6 long, the tol of
     minimize; or if it has shrunk by a tenth, and gradient times last step is lost in rounding.
 
-    Of a training run:
+    A run explodes, of whichever kind, if it ends above its first value by more than ten times the
+    farthest that its first half was from there: a hundred times in four to nine steps or epochs; if
+    it rises in all of four or more, with batches ten, faster than their square, as no swing does;
+    or in a run of any length by more than a thousand times the size of that value, or of 1. The
+    end is the least of the last tenth.
 
-    - it diverged, or the last loss is above the first;
-    - in ten epochs or more, the curve is straight: nowhere farther from its chord than a thousandth
-      of the fall: it hardly moves;
-    - in ten epochs or more, its second half rises in one epoch by more than a quarter of the whole
-      fall; or it turns from one epoch to the next, by more than a thousandth of the fall both ways,
-      in more than half of the epochs: it is jagged, not a swing of momentum;
-    - in ten epochs or more, in its last tenth more than a quarter of the fall is lost again: it has
-      come up.
+    Of a training run "Training goes uphill" is said if it explodes, and "Cannot tell" where sick
+    and healthy runs have the same curve, the first that holds:
 
-    Batches excuse jags. With them noise is the median rise or fall of an epoch, the smaller of the
-    two. A run goes uphill or has come up if it does so by more than ten times the noise, the first
-    with the median of its second half, and in ten epochs or more.
+    - it was above its start by more than it ever fell below: a fresh start with too high a rate
+      does that, and so do batches, momentum and Adam after a good start;
+    - more than a quarter of the fall is lost again at the end: so it is in a swing of momentum;
+    - in ten epochs or more without batches, the second half rises in one epoch by more than a
+      quarter of the fall, or turns, by more than a thousandth of it both ways, in more than half of
+      the epochs: dropout left on, or fast swings;
+    - in ten epochs or more, it is nowhere farther from its chord than a thousandth of its fall.
 
-    A training run has levelled off when, from the last tenth but one to the last, the median fell
-    by less than a hundredth of what the second half won, or by less than the noise. This is
-    reported, not judged: whether a run is at its floor or dead, a loss alone does not tell.
+    Else nothing looks wrong, and the second half is described, not judged: whether a run is at its
+    floor or dead, a loss alone does not tell. It has levelled off if in eight epochs or more its
+    last quarter spans a hundredth of it at most; it falls, or rises, if nine of ten pairs of losses
+    do, and the last is below, or above, nine of ten; else its bounds are given.
 
     Examples
     --------
@@ -1254,7 +1263,7 @@ def _explain_descent(result):
         return f"{result.message} On the way {story}."
 
     diverged, rounding = result.status == "diverged", _ROUNDING * np.abs(values).max()
-    rises = values[-1] > values[0] + rounding
+    rises, grows = values[-1] > values[0] + rounding, np.diff(values) > 0
     if diverged and not rises and "not finite" in result.message:
         return f"{result.message} Before that {story}." if result.nit else result.message
     if diverged and values[-1] == values.min():
@@ -1278,16 +1287,22 @@ def _explain_descent(result):
             f"The run jumps between two points for ever: {story}. The rate sits on the border of "
             "stability: halve it."
         )
-    if diverged or rises:
-        if len(turns) and (turns > _ALONG).mean() > 0.5:
+    if diverged or _explodes(values) or (rises and grows.all() and result.nit >= _ENOUGH):
+        if (grows[1:] & (turns > _ALONG)).sum() > 0.5 * result.nit:
             return (
-                f"The run goes uphill: {story}, and its steps keep their direction. The gradient "
-                "may have the wrong sign: check_grad tells. If it is right, lower the learning "
-                "rate and the momentum."
+                f"The run goes uphill: {story}, and most steps keep their direction and rise. The "
+                "gradient may have the wrong sign: check_grad tells. If it is right, lower the "
+                "learning rate and the momentum."
             )
         return (
             f"The run goes uphill: {story}. The steps are too long for the curvature: divide the "
             "learning rate by ten; on a quadratic it must stay below curvature.max_stable_rate."
+        )
+    if rises:
+        return (
+            f"Cannot tell: {story}, above its start. Long steps, or the first steps of momentum or "
+            "Adam, can do that and come down again: give it more steps. If fun stays up, divide "
+            "the learning rate by ten and test the gradient with check_grad."
         )
     if len(turns) and (turns[-_LAST:] < _BACK).mean() > 0.5:
         return (
@@ -1309,70 +1324,112 @@ def _explain_descent(result):
 
 def _explain_training(result):
     losses, n = result.losses, len(result.losses) - 1
-    first, last, lowest = losses[0], losses[-1], losses.min()
-    story = f"the loss went from {first:.4g} to {last:.4g} in {_count(result.epochs, 'epoch')}"
+    story = f"the loss went from {losses[0]:.4g} to {losses[-1]:.4g} in {_count(n, 'epoch')}"
     if not result.success:
         before = f" Before that {story}." if n else ""
         return (
             f"{result.message}{before} If a small rate diverges too, look at layer_report for the "
             "scale of inputs and weights, and test the gradient."
         )
-
-    fall, changes, tenth = first - lowest, np.diff(losses), max(1, n // 10)
     has_batches = result.steps > result.epochs
-    noise = _noise(changes) if has_batches else 0.0
-    end = np.median(losses[n // 2 + 1 :]) if has_batches else last
-    rounding = _ROUNDING * max(abs(first), abs(end), _EPS)  # eps^2: an exact fit to numbers near 1
-    clear = max(rounding, _CLEAR * noise)
-    if end - first > clear:
-        if has_batches and n < _ENOUGH:
-            return (
-                f"Too few epochs to judge: {story}, and batches alone can do that. Train for "
-                "longer. If the loss goes on rising, lower the rate and test the gradient."
-            )
+    if _explodes(losses, has_batches):
         return (
             f"Training goes uphill: {story}. Divide the learning rate by ten. If a tiny rate "
-            "climbs too, the gradient has the wrong sign: check_grad tells."
+            "climbs too, the gradient has the wrong sign (check_grad tells) or the inputs are not "
+            "scaled."
+        )
+    if doubt := _doubt(losses, has_batches):
+        return f"Cannot tell: {story}, {doubt}"
+    return f"Nothing looks wrong: {story}{_course(losses)}"
+
+
+def _explodes(values, has_batches=False):
+    """Tell whether values end far above the first, far beyond where their first half was."""
+    n, gaps = len(values) - 1, values - values[0]
+    end = gaps[-max(1, n // 10) :].min()
+    early = max(np.abs(gaps[: n // 2 + 1]).max(initial=0), _rounding(values))
+    times = _GROWN if n >= _ENOUGH else _GROWN**2
+    if n >= (_ENOUGH if has_batches else _FEW) and np.diff(values).min() > 0:
+        times = (n / max(1, n // 2)) ** 2  # a swing leaves its lowest point like the square
+    times = times if n >= _FEW else inf
+    return bool(end > min(times * early, _HUGE * max(1.0, abs(values[0]))))
+
+
+def _rounding(values):
+    return _ROUNDING * max(abs(values[0]), _EPS)  # eps^2: an exact fit to numbers near 1
+
+
+def _doubt(losses, has_batches):
+    """Say what a loss can do in a sick run as well as in a healthy one; None if it does not."""
+    n, first, last, lowest = len(losses) - 1, losses[0], losses[-1], losses.min()
+    fall, half = first - lowest, losses[n // 2 :]
+    rounding = _rounding(losses)
+    if losses.max() - first > fall + rounding:
+        return (
+            f"and was at {losses.max():.4g} after epoch {losses.argmax()}, above its start. From a "
+            "fresh start the rate is too high or the gradient has the wrong sign: divide the rate "
+            "by ten, and test the gradient with check_grad. From a start that was trained before, "
+            "batches, momentum or Adam can do that for a while, and a lower rate calms them."
+        )
+    if last - lowest > _JAG * fall + rounding:
+        return (
+            f"but was at {lowest:.4g} after epoch {losses.argmin()}. A swing of momentum or a jump "
+            "of the batches is over after more epochs; if the loss stays up, lower the rate late "
+            "in the run."
+        )
+    changes = np.diff(half)
+    sizes = np.minimum(np.abs(changes[1:]), np.abs(changes[:-1]))
+    often = (sizes > _TREMOR * fall + rounding) & (changes[1:] * changes[:-1] < 0)
+    is_jagged = often.sum() > _OFTEN * len(changes) or changes.max() > _JAG * fall + rounding
+    if n >= _ENOUGH and is_jagged and not has_batches:
+        return (
+            f"with jumps of up to {changes.max():.2g} in its second half, though all rows make "
+            "each step. Swings of momentum shrink in a longer run; else lower the learning rate or "
+            "let it decay, and see that the loss is computed without dropout."
         )
     bow = np.abs(losses - np.linspace(first, last, n + 1)).max()
     if n >= _ENOUGH and bow < _BOW * (first - last):
         return (
-            f"Training hardly moves: {story}, along a straight line: the slope is what it was. "
-            "Find a larger rate with lr_range_test. If none helps, look in layer_report for dead, "
-            "saturated or vanishing layers, and try to overfit one batch."
+            "along a straight line: the slope is what it was. Too low a rate does that, and so "
+            "does a short look at a long way. Find a larger rate with lr_range_test. If none "
+            "helps, look in layer_report for dead, saturated or vanishing layers, and try to "
+            "overfit one batch."
         )
-    late = changes[n // 2 :]
-    sizes = np.minimum(np.abs(late[1:]), np.abs(late[:-1])) * (late[1:] * late[:-1] < 0)
-    often = (sizes > _TREMOR * fall + rounding).sum() > _OFTEN * len(late)
-    if n >= _ENOUGH and not has_batches and (often or late.max() > _JAG * fall + rounding):
-        return (
-            f"Training is jagged: {story}, with jumps of up to {late.max():.2g} still in its "
-            "second half. Lower the learning rate or let it decay, and see that the loss is "
-            "computed without dropout."
-        )
-    if n >= _ENOUGH and losses[-tenth:].min() - lowest > _JAG * fall + clear:
-        return (
-            f"Training has come up again: {story}, with {lowest:.4g} after epoch "
-            f"{losses.argmin()}. Lower the learning rate late in the run."
-        )
+    return None
 
-    before, after = np.median(losses[-2 * tenth : -tenth]), np.median(losses[-tenth:])
-    if before - after <= max(_LEVEL * (losses[n // 2] - after), rounding, noise):
-        state = "is level" if np.ptp(losses) <= rounding else "has levelled off"
-        jumps = "; smaller rates or larger batches calm its jumps" if noise else ""
+
+def _course(losses):
+    """Say how the second half of a curve goes, and what to do with such a run."""
+    n, rounding = len(losses) - 1, _rounding(losses)
+    half, quarter = losses[n // 2 :], losses[n - n // 4 :]
+    level = (
+        "Compare the level with what a constant prediction scores, and with the loss on data that "
+        "training does not see; if a constant does as well, look in layer_report; to get lower "
+        "try a schedule, another optimizer or a larger network."
+    )
+    if np.ptp(losses) <= rounding:
+        return f", and is level. {level}"
+    if n < _FEW:
+        return ". Train for longer: so short a run tells no more."
+    if n >= 2 * _FEW and np.ptp(quarter) <= max(_LEVEL * np.ptp(half), rounding):
+        return f", and has levelled off. {level}"
+    if _is_rising(-half):
         return (
-            f"Nothing looks wrong: {story}, and {state}. Compare the level with what a constant "
-            "prediction scores, and with the loss on data that training does not see; if a "
-            "constant does as well, look in layer_report; to get lower try a schedule, another "
-            f"optimizer or a larger network{jumps}."
+            ", and is still falling. Train for longer. If a constant prediction scores the same, "
+            "look in layer_report."
+        )
+    if _is_rising(half):
+        return (
+            ", and is rising at its end. A swing of momentum turns back: train for longer. If the "
+            "loss goes on rising, lower the rate."
         )
     return (
-        f"Nothing looks wrong: {story}, and is still falling. Train for longer. If a constant "
-        "prediction scores the same, look in layer_report."
+        f", and stays between {half.min():.4g} and {half.max():.4g} in its second half. {level} "
+        "Smaller rates, larger batches and time calm jumps and swings."
     )
 
 
-def _noise(changes):
-    """Give the median rise or the median fall, the smaller; 0 of a curve that goes one way."""
-    ups, downs = changes[changes > 0], -changes[changes < 0]
-    return min(np.median(ups), np.median(downs)) if len(ups) and len(downs) else 0.0
+def _is_rising(values):
+    """Tell whether nearly all pairs of values rise, and nearly all values are below the last."""
+    pairs = np.triu(values[:, None] < values, 1).sum() / (len(values) * (len(values) - 1) / 2)
+    return min(pairs, (values[:-1] < values[-1]).mean()) >= _PAIRS

@@ -1,6 +1,7 @@
 """Facts about calclib.diagnostics: the sick are found out, and the healthy are left in peace."""
 
 import math
+import re
 from dataclasses import replace
 from functools import cache
 
@@ -1156,6 +1157,9 @@ def shrinking(share, n):
     return [1.0] * (n - (n + 1) // 2) + list(np.linspace(1, share, (n + 1) // 2 + 1))
 
 
+WRONG_SIGN = (
+    r"The run goes uphill: fun went from .* steps, and most steps keep their direction and rise"
+)
 WALKS = {  # a run just short of a verdict, one just beyond, and the verdict
     "opposite steps": (
         walk([180.0] * 9, lengths=[1.0] * 9 + [1.0011]),
@@ -1168,20 +1172,35 @@ WALKS = {  # a run just short of a verdict, one just beyond, and the verdict
         walk([0.0] * 30 + [0.0, 170.0] * 9 + [170.0, 170.0]),
         "The run zigzags",
     ),
-    "rising": (
-        walk([90.0] * 9, values=1 - 1e-9 * np.arange(11) ** 2),
-        walk([90.0] * 9, values=1 + 1e-9 * np.arange(11) ** 2),
+    "above its start": (
+        walk([90.0] * 9, values=1 - 1e-9 * np.arange(11)),
+        walk([90.0] * 9, values=1 + 1e-9 * (np.arange(11) % 6)),
+        "Cannot tell: fun went from 1 to 1 in 10 steps, above its start",
+    ),
+    "rising in ten steps": (
+        walk([90.0] * 8, values=np.arange(10)),
+        walk([90.0] * 9, values=np.arange(11)),
+        "The run goes uphill",
+    ),
+    "rising in all steps": (
+        walk([90.0] * 19, values=[*range(20), 18.9]),
+        walk([90.0] * 19, values=[*range(20), 19.1]),
         "The run goes uphill",
     ),
     "along": (
         walk([61.0] * 9, values=np.arange(11)),
         walk([59.0] * 9, values=np.arange(11)),
-        "The run goes uphill: fun went from 0 to 10 in 10 steps, and its steps keep",
+        WRONG_SIGN,
     ),
     "along in most steps": (
-        walk([0.0, 90.0] * 4, values=np.arange(10)),
-        walk([0.0, 90.0] * 4 + [0.0], values=np.arange(11)),
-        "The run goes uphill: fun went from 0 to 10 in 10 steps, and its steps keep",
+        walk([0.0, 90.0] * 5, values=2 ** np.arange(12)),
+        walk([0.0, 90.0] * 5 + [0.0, 0.0], values=2 ** np.arange(14)),
+        WRONG_SIGN,
+    ),
+    "rising where it goes along": (
+        walk([0.0] * 10, values=[0, *range(5, -1, -1), 0, 9, 90, 900, 9000]),
+        walk([0.0] * 10, values=[0, *range(5, 1, -1), 3, 9, 20, 90, 900, 9000, 90000]),
+        WRONG_SIGN,
     ),
     "crawling": (
         walk([0.0] * 19, norms=shrinking(0.89, 20)),
@@ -1219,8 +1238,23 @@ WALKS = {  # a run just short of a verdict, one just beyond, and the verdict
 @pytest.mark.parametrize("name", WALKS)
 def test_a_verdict_on_a_descent_begins_at_its_threshold(name):
     short, beyond, words = WALKS[name]
-    assert not explain(short).startswith(words)
-    assert explain(beyond).startswith(words)
+    assert not re.match(words, explain(short))
+    assert re.match(words, explain(beyond))
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5, 8, 14, 20])
+def test_a_right_gradient_is_not_said_to_have_a_wrong_sign(steps):
+    barrier = descent.gradient_descent(
+        lambda x: x - np.log(x), 0.1, learning_rate=1.0, max_steps=steps
+    )
+    quadratic = descent.minimize(
+        lambda x: 0.5 * (x[0] ** 2 + 100 * x[1] ** 2),
+        [0.001, 0.001],
+        optimizers.adam(0.1),
+        max_steps=steps,
+    )
+    for run in (barrier, quadratic):
+        assert explain(run).startswith(("Nothing looks wrong", "Cannot tell"))
 
 
 def test_of_many_runs_the_first_sick_one_is_explained():
@@ -1252,16 +1286,13 @@ def loss_with_dropout():
 
 
 WARD = {
-    "rate too high": (
-        lambda: train(rate=3.0),
-        ("Training goes uphill", "Training is jagged", "Diverged"),
-    ),
+    "rate too high": (lambda: train(rate=3.0), ("Training goes uphill", "Cannot tell", "Diverged")),
     "far too high": (lambda: train(loss=loss_with("relu"), rate=50.0), ("Diverged",)),
     "wrong sign": (lambda: train(optimizer=uphill(0.01)), ("Training goes uphill",)),
-    "rate too low": (lambda: train(rate=1e-6), ("Training hardly moves",)),
+    "rate too low": (lambda: train(rate=1e-6), ("Cannot tell",)),
     "rate too low for batches": (
         lambda: train(rate=1e-7, batch_size=20, rng=generator()),
-        ("Training hardly moves",),
+        ("Cannot tell",),
     ),
     "rate too high for batches": (
         lambda: train(rate=1.0, batch_size=50, rng=generator(1), epochs=30),
@@ -1273,7 +1304,7 @@ WARD = {
     ),
     "dropout left on": (
         lambda: train(loss=loss_with_dropout(), rate=0.05),
-        ("Training is jagged",),
+        ("Cannot tell",),
     ),
 }
 
@@ -1307,10 +1338,15 @@ def test_a_healthy_training_run_in_words(activation, scheme, batch_size, seed):
         rng=generator(seed),
     )
     words = explain(result)
-    assert words.startswith("Nothing looks wrong")
+    on_a_plateau = activation == "sigmoid" and batch_size  # where the noise hides the fall
+    assert words.startswith(("Nothing looks wrong", "Cannot tell")[: 1 + bool(on_a_plateau)])
     for c in (-5.0, 100.0):
         shifted = explain(replace(result, losses=result.losses + c))
-        assert shifted.split("epochs")[1] == words.split("epochs")[1]
+        assert without_numbers(shifted) == without_numbers(words)
+
+
+def without_numbers(words):
+    return re.sub(r"-?\d[\d.e+-]*", "#", words)
 
 
 @pytest.mark.parametrize("c", [-5.0, 100.0])
@@ -1351,10 +1387,8 @@ def test_training_on_from_where_a_run_ended_is_healthy(batch_size, epochs, seed)
         result = train(
             trained(batch_size), rate=0.1, epochs=epochs, batch_size=batch_size, rng=generator(seed)
         )
-        words = explain(result)
-        assert words.startswith(("Nothing looks wrong", "Too few epochs to judge"))
-        if epochs >= 10 or batch_size is None:
-            assert words.startswith("Nothing looks wrong")
+        sick = "Cannot tell" if batch_size else "Nothing looks wrong"
+        assert explain(result).startswith(("Nothing looks wrong", sick))
 
 
 LEVEL = {
@@ -1402,108 +1436,241 @@ def jumping(size, turns, n=80):
     return [*np.linspace(1, 0, n // 2 + 1), *np.cumsum(changes)]
 
 
-def noisy(noises, n=80):
-    """A climb in the first epoch, then a rise and a fall of 1 in turn; the median climbs so far."""
-    return [0, *(noises - 0.5 + np.arange(n) % 2)]
+def ending(*losses, early=(), n=None):
+    """Losses that leave 5 by at most 1, early on, and end with the given ones."""
+    n = len(early) + len(losses) if n is None else n
+    start = [5.0, 4.0] * n
+    return [*start[: n + 1 - len(losses)], *losses]
 
 
+UPHILL, STRAIGHT = "Training goes uphill", "along a straight line"
+JUMPS, UP_AGAIN, ABOVE = "with jumps of up to", "but was at", "above its start"
 CURVES = {  # a run just short of a verdict, one just beyond, and the verdict
-    "straight": (curve(bowed(1.1e-3)), curve(bowed(0.9e-3)), "Training hardly moves"),
-    "straight for ten epochs": (
-        curve(bowed(0, n=9)),
-        curve(bowed(0, n=10)),
-        "Training hardly moves",
+    "tenfold in ten epochs": (
+        curve(ending(14.9, n=10), batches=2),
+        curve(ending(15.1, n=10), batches=2),
+        UPHILL,
     ),
-    "one jump": (curve(jumping(0.24, 1)), curve(jumping(0.26, 1)), "Training is jagged"),
-    "small jumps": (
-        curve(jumping(0.0009, 30)),
-        curve(jumping(0.0011, 30)),
-        "Training is jagged",
+    "a hundredfold in less": (
+        curve(ending(104.0, n=9), batches=2),
+        curve(ending(106.0, n=9), batches=2),
+        UPHILL,
     ),
-    "jumps in half of the epochs": (
-        curve(jumping(0.1, 20)),
-        curve(jumping(0.1, 21)),
-        "Training is jagged",
+    "a hundredfold in four": (curve(ending(106.0, n=3)), curve(ending(106.0, n=4)), UPHILL),
+    "a thousand times the first": (
+        curve([5, 5004.0], batches=2),
+        curve([5, 5006.0], batches=2),
+        UPHILL,
     ),
+    "a thousand": (
+        curve([1e-9, 1e3], batches=2),
+        curve([1e-9, 1.001e3], batches=2),
+        UPHILL,
+    ),
+    "for the last tenth": (
+        curve(ending(20.0, n=20), batches=2),
+        curve(ending(20.0, 20.0, n=20), batches=2),
+        UPHILL,
+    ),
+    "faster than the square": (
+        curve([*range(10), 19.9], batches=2),
+        curve([*range(10), 20.1], batches=2),
+        UPHILL,
+    ),
+    "faster than the square in ten epochs": (
+        curve([*range(9), 45.0], batches=2),
+        curve([*range(10), 45.0], batches=2),
+        UPHILL,
+    ),
+    "faster than the square in four without batches": (
+        curve([*range(3), 45.0]),
+        curve([*range(4), 45.0]),
+        UPHILL,
+    ),
+    "faster than the square in all steps": (
+        curve([0, 1, 1, *range(2, 9), 30.0], batches=2),
+        curve([0, 1, 1.1, *range(2, 9), 30.0], batches=2),
+        UPHILL,
+    ),
+    "above the start": (curve([1, 0.5, 1.49, 0.6]), curve([1, 0.5, 1.51, 0.6]), ABOVE),
+    "above by rounding": (
+        curve([1.0] * 5 + [1 + 4 * EPS]),
+        curve([1.0] * 5 + [1 + 6 * EPS]),
+        ABOVE,
+    ),
+    "up again": (curve([*line(1, 0), 0.24]), curve([*line(1, 0), 0.26]), UP_AGAIN),
+    "one jump": (curve(jumping(0.24, 1)), curve(jumping(0.26, 1)), JUMPS),
+    "small jumps": (curve(jumping(0.0009, 30)), curve(jumping(0.0011, 30)), JUMPS),
+    "jumps in half of the epochs": (curve(jumping(0.1, 20)), curve(jumping(0.1, 21)), JUMPS),
     "jumps and swings": (
         curve([*line(1, 0), *(0.1 * np.sin(np.arange(60)))]),
         curve([*line(1, 0), *(0.1 * np.sin(2 * np.arange(60)))]),
-        "Training is jagged",
+        JUMPS,
     ),
     "jumps in ten epochs": (
         curve([2, 1, 0.5, 0.2, 0, 0.6, 0, 0.6, 0, 0]),
         curve([2, 1, 0.5, 0.2, 0, 0.6, 0, 0.6, 0, 0, 0]),
-        "Training is jagged",
+        JUMPS,
     ),
     "jumps without batches": (
-        curve(jumping(0.5, 30), batches=2),
-        curve(jumping(0.5, 30)),
-        "Training is jagged",
+        curve(jumping(0.5, 31), batches=2),
+        curve(jumping(0.5, 31)),
+        JUMPS,
     ),
-    "up again": (
-        curve([*line(1, 0), *np.linspace(0, 0.24, 80), *[0.24] * 10]),
-        curve([*line(1, 0), *np.linspace(0, 0.26, 80), *[0.26] * 10]),
-        "Training has come up again",
-    ),
-    "up again for a tenth": (
-        curve([*line(1, 0), *[0.0] * 81, 0.2, 0.4, *[0.6] * 7]),
-        curve([*line(1, 0), *[0.0] * 79, 0.2, 0.4, *[0.6] * 9]),
-        "Training has come up again",
-    ),
-    "up again in ten epochs with batches": (
-        curve([1, 0.9, 0.5, 0, *np.linspace(0.6, 0.601, 6)], batches=2),
-        curve([1, 0.9, 0.5, 0, *np.linspace(0.6, 0.601, 7)], batches=2),
-        "Training has come up again",
-    ),
-    "up again in batches": (
-        curve([15, 1, 0, *(13.1 + np.arange(60) % 2)], batches=2),
-        curve([15, 1, 0, *(14.1 + np.arange(60) % 2)], batches=2),
-        "Training has come up again",
-    ),
-    "higher by rounding": (
-        curve([1.0] * 5 + [1 + 4 * EPS]),
-        curve([1.0] * 5 + [1 + 6 * EPS]),
-        "Training goes uphill",
-    ),
-    "higher by noise": (
-        curve(noisy(9.9), batches=2),
-        curve(noisy(10.1), batches=2),
-        "Training goes uphill",
-    ),
-    "higher in ten epochs with batches": (
-        curve(range(10), batches=2),
-        curve(range(11), batches=2),
-        "Training goes uphill",
-    ),
+    "straight": (curve(bowed(1.1e-3)), curve(bowed(0.9e-3)), STRAIGHT),
+    "straight for ten epochs": (curve(bowed(0, n=9)), curve(bowed(0, n=10)), STRAIGHT),
 }
 
 
 @pytest.mark.parametrize("name", CURVES)
 def test_a_verdict_on_training_begins_at_its_threshold(name):
     short, beyond, words = CURVES[name]
-    assert not explain(short).startswith(words)
-    assert explain(beyond).startswith(words)
+    assert words not in explain(short)
+    assert words in explain(beyond)
+    assert explain(beyond).startswith(UPHILL if words == UPHILL else "Cannot tell: the loss went")
 
 
-@pytest.mark.parametrize(("share", "level"), [(0.011, False), (0.009, True)])
-def test_a_run_is_level_if_its_last_tenth_won_a_hundredth_of_its_second_half(share, level):
-    losses = [*line(3, 2.5, 2, 1.5, 1.25, 1.0, 0.8, 0.5, share)[:-1], *[share] * 11, *[0.0] * 10]
-    assert len(losses) == 101
-    assert losses[50] == 1.0
-    assert ("has levelled off" in explain(curve(losses))) == level
+def tail(*losses):
+    """A fall from 30 in as many epochs as the given losses have steps, then these."""
+    fall = np.linspace(30, losses[0], len(losses) - 1, endpoint=False)
+    return curve([*fall, *losses], batches=2)
 
 
-def test_too_few_epochs_with_batches_do_not_tell_a_climb():
-    words = explain(curve([1, 2, 3], batches=2))
-    assert words.startswith("Too few epochs to judge: the loss went from 1 to 3 in 2 epochs")
+FALLING, RISING, LEVELLED, BETWEEN = "still falling", "is rising", "levelled off", "stays between"
+COURSES = {
+    "falls": (tail(6, 5, 4, 3, 2, 1), FALLING),
+    "falls in 14 of 15 pairs": (tail(6, 5, 3, 4, 2, 1), FALLING),
+    "falls in 13 of 15 pairs": (tail(5, 6, 3, 4, 2, 1), BETWEEN),
+    "ends below 18 of 20": (tail(*range(20, 0, -1), 2.5), FALLING),
+    "ends below 17 of 20": (tail(*range(20, 0, -1), 3.5), BETWEEN),
+    "rises": (tail(1, 1.1, 1.2, 1.3, 1.4, 1.5), RISING),
+    "swings": (tail(1.857, 0.913, 0.377, 0.274, 0.558, 1.125), BETWEEN),
+    "last quarter of 0.011": (tail(*line(1.0, 0.011)[:10], *line(0.011, 0.0)), FALLING),
+    "last quarter of 0.009": (tail(*line(1.0, 0.009)[:10], *line(0.009, 0.0)), LEVELLED),
+    "level in eight epochs": (tail(3, 2, 1, 1, 1), LEVELLED),
+    "level in seven": (curve([9, 7, 6, 5, 3, 1, 1, 1]), BETWEEN),
+    "four epochs": (curve([4, 3, 2, 1, 0.5]), FALLING),
+    "three epochs": (curve([4, 3, 2, 1]), "so short a run tells no more"),
+    "level at once": (curve([1.0, 1.0]), "is level"),
+}
+
+
+@pytest.mark.parametrize("name", COURSES)
+def test_the_end_of_a_healthy_curve_is_described_by_what_it_does(name):
+    run, words = COURSES[name]
+    assert explain(run).startswith("Nothing looks wrong: the loss went from")
+    assert words in explain(run)
+
+
+def first_epochs(result, *lengths):
+    """The run as it was after so many epochs."""
+    each = result.steps // result.epochs
+    for n in lengths:
+        if n <= result.epochs:
+            yield replace(result, losses=result.losses[: n + 1], epochs=n, steps=n * each)
+
+
+def linear(seed, sign=1.0, m=80):
+    """Linear regression on three columns, with noise."""
+    rng = generator(seed)
+    rows = rng.normal(size=(m, 3))
+    y = rows @ [[1.0], [2.0], [-1.0]] + 0.5 * rng.normal(size=(m, 1))
+    return nn.init_params([3, 1], rng=rng), (rows, y)
+
+
+LENGTHS = 1, 2, 3, 5, 7, 10, 11, 12, 13, 14, 16, 20, 24, 30, 40
+STABLE = {
+    "sgd": optimizers.sgd(0.05),
+    "momentum 0.9": optimizers.sgd(0.05, momentum=0.9),
+    "momentum 0.95": optimizers.sgd(0.02, momentum=0.95),
+    "momentum 0.95, fast": optimizers.sgd(0.05, momentum=0.95),
+    "momentum 0.97": optimizers.sgd(0.02, momentum=0.97),
+    "adam": optimizers.adam(0.05),
+}
+
+
+def is_true(words, losses):
+    """Tell whether what is said of the end of a curve can be seen in it."""
+    half = losses[len(losses) // 2 :]
+    if FALLING in words:
+        return losses[-1] < np.median(half) < half[0]
+    if RISING in words:
+        return losses[-1] > np.median(half) > half[0]
+    return LEVELLED not in words or np.ptp(losses[-len(losses) // 5 :]) < np.ptp(half) / 50
+
+
+@pytest.mark.parametrize("batch_size", [None, 16])
+@pytest.mark.parametrize("name", STABLE)
+def test_no_stable_run_is_called_sick_however_long_it_is(name, batch_size):
+    told = {"Nothing looks wrong": 0, "Cannot tell": 0}
+    for seed in range(4):
+        params, data = linear(seed)
+        options = {"batch_size": batch_size, "rng": generator(seed)}
+        fresh = train(params, data=data, optimizer=STABLE[name], epochs=40, **options)
+        warm = train(fresh.params, data=data, optimizer=STABLE[name], epochs=40, **options)
+        for run in (fresh, warm):
+            for cut in first_epochs(run, *LENGTHS):
+                for c in (0.0, -100.0):
+                    words = explain(replace(cut, losses=cut.losses + c))
+                    told[words.split(":")[0]] += run is fresh
+                    assert is_true(words, cut.losses)
+    assert told["Nothing looks wrong"] > 1.5 * told["Cannot tell"]
+
+
+EXPLODING = {
+    "rate of 0.9": (1.0, optimizers.sgd(0.9)),
+    "rate of 1.2": (1.0, optimizers.sgd(1.2)),
+    "inputs a thousand times": (1e3, optimizers.sgd(0.05)),
+    "sign": (1.0, uphill(0.05)),
+}
+
+
+@pytest.mark.parametrize("batch_size", [None, 8])
+@pytest.mark.parametrize("name", EXPLODING)
+def test_an_explosion_is_called_one_whatever_the_batches(name, batch_size):
+    stretch, optimizer = EXPLODING[name]
+    found = set()
+    for seed in range(4):
+        params, (rows, y) = linear(seed)
+        run = train(
+            params,
+            data=(stretch * rows, y),
+            optimizer=optimizer,
+            epochs=30,
+            batch_size=batch_size,
+            rng=generator(seed),
+        )
+        for cut in first_epochs(run, *LENGTHS):
+            words, (first, *_, last) = explain(cut), cut.losses
+            if last > 2 * first:
+                assert words.startswith((UPHILL, "Cannot tell", "Diverged"))
+            if last > 1e3 * max(1, first):
+                assert words.startswith((UPHILL, "Diverged"))
+                found.add(cut.epochs)
+    assert found if batch_size or stretch > 1 else True
+
+
+@pytest.mark.parametrize("epochs", [1, 5, 20, 60])
+def test_a_rate_that_is_too_high_for_the_classes_is_not_called_healthy(epochs):
+    run = train(
+        network("he", sizes=(4, 16, 3)),
+        lambda params, X, y: nn.cross_entropy(nn.forward(params, X, activation="relu"), y),
+        (FLOWERS, CLASSES),
+        rate=20.0,
+        epochs=60,
+        batch_size=10,
+        rng=generator(),
+    )
+    (cut,) = first_epochs(run, epochs)
+    assert not explain(cut).startswith("Nothing looks wrong")
 
 
 @pytest.mark.parametrize("epochs", [5, 20, 300])
 @pytest.mark.parametrize("seed", range(3))
 def test_swings_in_full_batches_are_healthy(seed, epochs):
     for optimizer in (optimizers.sgd(0.03, momentum=0.9), optimizers.adam(0.01)):
-        result = train(network(seed=seed), optimizer=optimizer, epochs=epochs)
-        assert explain(result).startswith("Nothing looks wrong")
+        words = explain(train(network(seed=seed), optimizer=optimizer, epochs=epochs))
+        assert words.startswith(("Nothing looks wrong", "Cannot tell")[: 1 + (epochs == 5)])
 
 
 def test_one_epoch_can_be_explained():
@@ -1516,7 +1683,7 @@ def test_training_that_loses_what_it_had_has_come_up_again():
         [result.losses, np.linspace(result.losses[-1], 0.8 * result.losses[0], 200)]
     )
     words = explain(nn.TrainResult(**vars(result) | {"losses": losses}))
-    assert words.startswith("Training has come up again")
+    assert words.startswith("Cannot tell: the loss went from 0.2434 to 0.1947 in 400 epochs, but")
     assert "after epoch 200" in words
 
 
