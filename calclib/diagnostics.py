@@ -10,6 +10,7 @@ params, X, y, loss      as in `calclib.nn`
 G, G_B      the gradient over all rows, and over B rows drawn at random
 
 A diagnosis never fails because the patient is ill: NaN, no parameters and no rows are findings.
+Misuse raises, as everywhere: wrong shapes, a loss that is no function.
 A constant added to the loss changes no verdict, up to rounding: losses may be negative.
 Thresholds are powers of ten or simple shares. Where the docstring names no source for one, it is
 this book's choice, tried on runs that are healthy and on runs made sick on purpose.
@@ -37,6 +38,7 @@ _SHARP = 0.01  # a slope can be told if its doubt is at most this share of it
 _LOUD = 100  # no rounding is this many times louder than _ROUNDING
 _KEPT = 0.5, 5.0  # what a kink keeps of its gap from step to step; a smooth gap falls to 0.1 ...
 _BENT = 4  # ... at so many steps in a row
+_STAIR = 1e6  # roundings that fun moves by, before it stops: no smooth function does
 _STEADY = 1.1, 6  # a jump is the same within this factor, at so many steps in a row
 
 
@@ -157,15 +159,16 @@ def check_grad(fun, grad, x, *, blocks=None, tol=1e-6):
     Raises
     ------
     ValueError
-        If grad has another shape than x; if fun is not finite at x or on both sides of it, is no
-        number, or differs from call to call; if the blocks do not fill x.
+        If grad has another shape than x; if fun is no number or differs from call to call; if the
+        blocks do not fill x.
+    TypeError
+        If fun returns narrower floats than float64, such as float32; if the blocks are no shapes.
 
     Notes
     -----
     For each coordinate the step goes down from 1e-2 max(1, \|x\|) in powers of ten. It stops at
     1e-12, or where neither the gap nor the change to the step before counts: against tol times the
-    slope, or twice the rounding, 4 eps max(\|f\|, \|x c\|) / h. This takes ten to twenty-two values
-    of fun, in float64: a fun that computes in float32 is a staircase to these steps.
+    slope, or twice the rounding, 4 eps max(\|f\|, \|x c\|) / h. This takes 4 to 22 values of fun.
 
     Believed is the difference with the least doubt: twice its change to the next step, or twice
     what smaller steps clearly say against it; four times the rounding; half of a gap that is not
@@ -173,7 +176,9 @@ def check_grad(fun, grad, x, *, blocks=None, tol=1e-6):
     tiny gradients, steep functions and kinks beside x need no other tol.
 
     An entry cannot be told if its doubt is above a hundredth of both the gradient and the
-    difference, as in a layer whose gradient has vanished below the digits of fun. Two zeros can be
+    difference, as in a layer whose gradient has vanished below the digits of fun; nor if fun moves
+    by more than 10^6 roundings with one step and by no bit with the next two, as it does where it
+    computes in float32. Two zeros can be
     told all the same: at a flat point, where both are within a doubt that is below tol times the
     slope one step away; and of a dead unit, where the gradient is exactly 0 and fun does not move
     by a bit, if another entry of its block can be told, or if fun does not move at all.
@@ -181,8 +186,11 @@ def check_grad(fun, grad, x, *, blocks=None, tol=1e-6):
     A coordinate has a kink if over four steps the gap, above twice the rounding, keeps half of its
     size from each to the next, and no smaller step is clear of it: where f is smooth it falls to a
     tenth. It has a jump if fun changes on one side by the same, within a tenth, at the last six
-    steps. Whatever the gradient is there, it is neither passed nor failed. A kink nearer to x than
-    the smallest steps counts as one at x.
+    steps, and on the other side by as little or as steadily. Whatever the gradient is there, it is
+    neither passed nor failed. A kink about as near to x as the smallest step cannot be told.
+
+    Not finite are an x, a fun or an entry of the gradient with NaN or Inf, and an entry beside
+    which fun is finite on both sides for less than two steps.
 
     With central differences, errors below 1e-7 are good and those above 1e-2 usually mistakes,
     say the course notes; kinks crossed by the step are the main reason for what lies between. The
@@ -200,13 +208,16 @@ def check_grad(fun, grad, x, *, blocks=None, tol=1e-6):
     >>> check_grad(lambda x: abs(x).sum(), np.sign, [1.0, 0.0])
     GradCheck(kink at x[1]: left slope -1, right slope 1)
     """
-    if not np.size(x):
+    holes = _holes(x)
+    if not holes.size:
         return GradCheck("empty", _EMPTY, "", 0.0, {}, ())
-    x = _validate.point(x)
+    x = _validate.point(np.where(holes, 0.0, x) if holes.any() else x)
     tol = _validate.positive(_validate.number(tol, "tol"), "tol")
     names = _entry_names(blocks, x)
-    at = _at_copies(fun, x.shape)
-    f = at(x)
+    at = _numbers(fun)
+    f = nan if holes.any() else at(x)
+    if not isfinite(f):
+        return _nowhere(names, np.flatnonzero(holes), f)
     if at(x) != f:
         raise ValueError(
             "fun must give the same value each time, got two values at the same x; switch dropout "
@@ -258,6 +269,31 @@ def _rank(row):
     return _STATUSES.index(row.status), row.error
 
 
+def _holes(x):
+    """Mark the entries of x that are NaN or infinite; what is no array of floats has none."""
+    try:
+        array = np.asarray(x)
+    except ValueError:  # ragged
+        return np.zeros(1, dtype=bool)
+    return ~np.isfinite(array) if array.dtype.kind == "f" else np.zeros(array.shape, dtype=bool)
+
+
+def _nowhere(names, holes, f):
+    """Give the finding of an x that is not finite, or else of such a fun."""
+    ill = [names[k][1] for k in holes] or [names[0][1]]
+    more = f", and {len(ill) - 1} more" if len(ill) > 1 else ""
+    place = f"x at {ill[0]}{more}" if len(holes) else f"fun is {f} at x"
+    entries = {}
+    for block, name in names:
+        entries.setdefault(block, []).append(name)
+    blocks = {
+        block: BlockCheck("not finite", next((a for a in each if a in ill), each[0]), inf)
+        for block, each in entries.items()
+    }
+    message = f"not finite: {place}; move to a point where fun and its surroundings are defined"
+    return GradCheck("not finite", message, ill[0], inf, blocks, ())
+
+
 def _judge_entry(claim, slope, tol):
     """Give status and error of an entry; "still" is a 0 where fun does not move by a bit."""
     if slope is None:
@@ -283,6 +319,11 @@ def _words(worst, rows):
     others = f", and {more} more" if more else ""
     if worst.status == "kink":
         return "; ".join(str(row.slope) for row in shown) + others
+    if worst.status == "not finite" and isfinite(worst.claim):
+        return (
+            f"not finite: fun beside {worst.name}{others}, no two steps on both sides have values "
+            "there; move to a point where fun and its surroundings are defined"
+        )
     if worst.status == "not finite":
         return (
             f"not finite: gradient {worst.claim} at {worst.name}{others}; look for the first NaN "
@@ -292,38 +333,54 @@ def _words(worst, rows):
     if worst.status == "cannot tell":
         return (
             f"cannot tell at {worst.name}: {pair}, in doubt by {worst.slope.doubt:.2g}{others}; "
-            "rounding hides the slope, or it changes too fast: subtract a constant from fun, or "
-            "move"
+            "rounding hides the slope, or it changes too fast: compute in float64, subtract a "
+            "constant from fun, or move"
         )
     if worst.status == "wrong":
         return f"wrong: worst at {worst.name}, {pair}, relative error {worst.error:.2g}"
     return f"ok: worst at {worst.name}, relative error {worst.error:.2g}"
 
 
-def _at_copies(fun, shape):
-    """Give fun of arrays of a shape, a number; it may scribble on what it is given."""
+def _numbers(fun):
+    """Give fun of arrays as a function to floats, which need not be finite."""
 
     def at(x):
-        value = _validate.evaluate(fun, x.copy() if shape else x.item())
-        return float(_validate.scalar_output(value, "check_grad"))
+        value = _reals(fun, x, "fun")
+        if value.ndim:
+            raise ValueError(
+                f"check_grad needs a scalar output, got shape {value.shape}; end fun in a sum or a "
+                "mean, or take one entry"
+            )
+        if value.dtype.kind == "f" and value.dtype.itemsize < x.dtype.itemsize:
+            raise TypeError(
+                f"fun must compute in float64, got {value.dtype} at x={_validate.show(x)}; give "
+                "all that fun computes with this precision (to convert its result is too late)"
+            )
+        return float(value)
 
     return at
 
 
 def _claims(grad, x):
     """Give the gradient at x; its entries need not be finite."""
-    given = []
-
-    def filled(x):
-        given.append(np.asanyarray(grad(x)))
-        return np.nan_to_num(given[0]) if given[0].dtype.kind == "f" else given[0]
-
-    g = _validate.evaluate(filled, x.copy() if x.ndim else x.item(), "grad")
+    g = _reals(grad, x, "grad")
     if g.shape != x.shape:
         raise ValueError(
             f"grad must give the shape of x, {x.shape}, got {g.shape}; check its last lines"
         )
-    return given[0] if given[0].dtype.kind == "f" else g
+    return g
+
+
+def _reals(fun, x, name):
+    """Give fun(x), real and perhaps not finite; fun may scribble on what it is given."""
+    given = []
+
+    def filled(x):
+        given.append(np.asanyarray(fun(x)))
+        return np.nan_to_num(given[0]) if given[0].dtype.kind == "f" else given[0]
+
+    value = _validate.evaluate(filled, x.copy() if x.ndim else x.item(), name)
+    return given[0] if given[0].dtype.kind == "f" else value
 
 
 def _entry_names(blocks, x):
@@ -331,12 +388,19 @@ def _entry_names(blocks, x):
     if blocks is None:
         blocks = {"x": x.shape}
     elif not isinstance(blocks, Mapping):
+        try:
+            layers = [(np.shape(W), np.shape(b)) for W, b in blocks]
+        except (TypeError, ValueError):
+            raise TypeError(
+                f"blocks must map names to shapes, or be a list of Layer, got {blocks!r}; write "
+                'for example {"W": (2, 3), "b": 3}'
+            ) from None
         blocks = {
-            f"layer {k}, {part}": np.shape(value)
-            for k, layer in enumerate(blocks, start=1)
-            for part, value in zip("Wb", layer, strict=True)
+            f"layer {k}, {part}": shape
+            for k, layer in enumerate(layers, start=1)
+            for part, shape in zip("Wb", layer, strict=True)
         }
-    shapes = {name: np.empty(shape).shape for name, shape in blocks.items()}
+    shapes = {name: _shape(name, shape) for name, shape in blocks.items()}
     if sum(map(prod, shapes.values())) != x.size:
         raise ValueError(
             f"blocks must fill x, {x.size} numbers, got {sum(map(prod, shapes.values()))}; give "
@@ -349,7 +413,20 @@ def _entry_names(blocks, x):
     ]
 
 
-def _steps(at, f, x, k, name, tol):
+def _shape(name, shape):
+    sizes = tuple(shape) if isinstance(shape, tuple | list) else (shape,)
+    if (
+        not all(type(n) is int or isinstance(n, np.integer) for n in sizes)
+        or min(sizes, default=0) < 0
+    ):
+        raise TypeError(
+            f"the block {name!r} must have a shape, a whole number or a tuple of them, got "
+            f"{shape!r}; write for example (2, 3), or 3 for a vector"
+        )
+    return sizes
+
+
+def _steps(at, f, x, k, tol):
     """Measure coordinate k with steps from large to small, until smaller ones tell nothing new.
 
     A row holds the step, the changes of fun behind and ahead of x, and what rounding may add to
@@ -364,17 +441,14 @@ def _steps(at, f, x, k, name, tol):
             values = at(behind), at(ahead)
         except ValueError:
             continue
+        if not np.isfinite(values).all():
+            continue
         h = float(ahead.flat[k] - behind.flat[k]) / 2
         before, after = f - values[0], values[1] - f
         by_x = float(abs(x.flat[k])) * abs(before + after) / h / 2
         steps.append((h, before, after, _ROUNDING * max(abs(f), *map(abs, values), by_x)))
         if len(steps) > 1 and _is_settled(*steps[-2:], tol):
             break
-    if len(steps) < 2:
-        raise ValueError(
-            f"fun is not finite beside {name}: no two steps on both sides have values there; move "
-            "to a point where fun and its surroundings are defined"
-        )
     return steps
 
 
@@ -387,19 +461,21 @@ def _is_settled(large, small, tol):
 
 
 def _slope(at, f, x, k, name, tol):
-    """Give the _Slope of coordinate k on which the steps agree, or the Kink."""
-    steps = _steps(at, f, x, k, name, tol)
-    factor, many = _STEADY
-    for side in (1, 2):
-        last = [abs(step[side]) for step in steps[-many:]]
-        if len(last) == many and max(last) < factor * min(last) > _LOUD * steps[-1][3]:
-            return _Jump(name, *steps[-1][1:3])
+    """Give the _Slope of coordinate k on which the steps agree, or the Kink; None if none has."""
+    steps = _steps(at, f, x, k, tol)
+    if len(steps) < 2:
+        return None
+    if jump := _jump(steps, name):
+        return jump
 
     left, right, rounding = ([step[i] / step[0] for step in steps] for i in (1, 2, 3))
     c = [(a + b) / 2 for a, b in zip(left, right, strict=True)]
     gap = [b - a for a, b in zip(left, right, strict=True)]
     change = [abs(b - a) for a, b in pairwise(c)]
     steepest = max(abs(left[0]), abs(right[0]))
+    still = all(a == b == 0 for _, a, b, _ in steps[-2:])
+    if still and any(max(abs(a), abs(b)) > _STAIR * r > 0 for _, a, b, r in steps[-3:]):
+        return _Slope(c[-1], inf, steepest)  # a staircase
     if change[-1] > max(change[0], _LOUD * rounding[-1], _SHARP * abs(c[-1])):
         return _Slope(c[-1], inf, steepest)  # it changes to the end
 
@@ -425,6 +501,19 @@ def _slope(at, f, x, k, name, tol):
     hidden = 0.0 if falls else min(abs(gap[i]) + 2 * noise[i] for i in range(first, n)) / 2
     by_x = _ROUNDING * float(abs(x.flat[k])) * abs(gap[first]) / steps[first][0]
     return _Slope(c[best], doubt(best) + hidden + by_x, steepest)
+
+
+def _jump(steps, name):
+    """Give the jump if fun changes by the same at many steps, and else by next to nothing."""
+    factor, many = _STEADY
+    sizes = np.abs([step[1:3] for step in steps[-many:]])
+    if len(sizes) < many:
+        return None
+    steady = (sizes.max(axis=0) < factor * sizes.min(axis=0)) & (
+        sizes.min(axis=0) > _LOUD * steps[-1][3]
+    )
+    settled = steady | (sizes[-1] < (factor - 1) * sizes[-1].max())
+    return _Jump(name, *steps[-1][1:3]) if steady.any() and settled.all() else None
 
 
 def _is_bent(gaps, noises):

@@ -405,6 +405,28 @@ def test_an_entry_that_is_not_finite_is_named_with_its_block(hole):
     assert statuses == ["not finite", "wrong", "wrong", "wrong"]
 
 
+def test_an_x_that_is_not_finite_is_a_finding():
+    check = check_grad(
+        lambda x: x @ x, lambda x: 2 * x, [1.0, np.nan, -np.inf], blocks={"W": 2, "b": 1}
+    )
+    assert (check.status, check.worst, check.error) == ("not finite", "W[1]", math.inf)
+    assert check.message.startswith("not finite: x at W[1], and 1 more; move to a point where fun")
+    assert [block.worst for block in check.blocks.values()] == ["W[1]", "b[0]"]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_function_that_is_not_finite_is_a_finding(value):
+    check = check_grad(lambda x: x @ x * value, lambda x: x, [1.0, 2.0])
+    assert (check.status, check.worst) == ("not finite", "x[0]")
+    assert check.message.startswith(f"not finite: fun is {value} at x; move")
+
+
+def test_a_function_that_ends_at_x_is_a_finding():
+    check = check_grad(lambda x: np.sqrt(x[1] - 2) + x[0], lambda x: [1.0, 1.0], [1.0, 2.0])
+    assert (check.status, check.worst) == ("not finite", "x[1]")
+    assert check.message.startswith("not finite: fun beside x[1], no two steps on both sides have")
+
+
 def test_no_entries_are_a_finding():
     check = check_grad(lambda x: 1.0, lambda x: x, np.zeros(0), blocks=[])
     assert (check.status, check.blocks, check.kinks) == ("empty", {}, ())
@@ -421,13 +443,69 @@ def test_no_entries_are_a_finding():
         (lambda x: x @ x, lambda x: 2.0, r"grad must give the shape of x, \(2,\), got \(\)"),
         (lambda x: x @ x, lambda x: [[np.nan, 1.0]], r"grad must give the shape of x, \(2,\), got"),
         (lambda x: x, lambda x: x, r"check_grad needs a scalar output, got shape \(2,\)"),
-        (lambda x: np.log(x).sum() * np.inf, lambda x: x, "fun is not finite at x="),
-        (lambda x: np.sqrt(x[1] - 2), lambda x: x, r"fun is not finite beside x\[1\]"),
+        (
+            lambda x: x[:1],
+            lambda x: x,
+            r"got shape \(1,\); end fun in a sum or a mean, or take one",
+        ),
     ],
 )
 def test_what_cannot_be_checked_is_refused(fun, grad, words):
     with pytest.raises(ValueError, match=words):
         check_grad(fun, grad, [1.0, 2.0])
+
+
+@pytest.mark.parametrize("blocks", ["W", 2, [np.ones(3)], {"W": "a"}, {"W": -2}, {"W": 2.0}])
+def test_blocks_are_shapes(blocks):
+    with pytest.raises(TypeError, match=r"block.*must (map names to|have a).* shape.*; write for"):
+        check_grad(lambda x: x @ x, lambda x: 2 * x, [1.0, 2.0], blocks=blocks)
+
+
+@pytest.mark.parametrize("x", [None, "abc", [[1.0], [1.0, 2.0]], [1j]])
+def test_what_is_no_point_is_refused_and_no_finding(x):
+    with pytest.raises((TypeError, ValueError), match="x must"):
+        check_grad(lambda x: x @ x, lambda x: 2 * x, x)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_a_function_in_narrow_floats_is_refused(dtype):
+    with pytest.raises(TypeError, match=f"fun must compute in float64, got {dtype.__name__} at x="):
+        check_grad(lambda x: dtype(x @ x), lambda x: 2 * x, [1.3, 0.7])
+
+
+@pytest.mark.parametrize("factor", [0.0, 1.0, 2.0])
+def test_a_staircase_of_narrow_floats_cannot_be_told(factor):
+    def fun(x):
+        return float(np.sum(np.asarray(x, dtype=np.float32) ** 2))
+
+    check = check_grad(fun, lambda x: factor * 2 * x, [1.3, 0.7])
+    assert check.status == "cannot tell"
+    assert "compute in float64" in check.message
+
+
+@pytest.mark.parametrize(("size", "is_one"), [(0.9e6, False), (1.1e6, True)])
+def test_a_stair_is_a_million_roundings_high(size, is_one):
+    height = size * 4 * EPS
+
+    def fun(x):  # moves at 1e-4, is flat nearer to 0
+        return 1.0 + height * (abs(x) > 3e-5) + height * 10 * (abs(x) > 3e-4)
+
+    assert ("in doubt by inf" in check_grad(fun, lambda x: 0.0, 0.0).message) == is_one
+
+
+@pytest.mark.parametrize("distance", [1e-12, 5e-13, 1e-13])
+def test_a_kink_as_near_as_the_smallest_step_is_no_jump(distance):
+    for fun in (lambda x: max(x, 0.0), abs):
+        check = check_grad(fun, lambda x: 1.0, distance)
+        assert check.status in ("ok", "kink", "cannot tell")
+        assert "jump" not in check.message
+
+
+@pytest.mark.parametrize(("fun", "calls"), [(lambda x: 2 * x, 4), (lambda x: abs(x) ** 0.9, 22)])
+def test_an_entry_takes_4_to_22_values(fun, calls):
+    seen = []
+    check_grad(lambda x: seen.append(x) or fun(x), lambda x: 2.0, 0.0)
+    assert len(seen) - 2 == calls  # two at x
 
 
 def test_blocks_must_fill_x():
