@@ -177,8 +177,8 @@ def check_grad(fun, grad, x, *, blocks=None, tol=1e-6):
 
     An entry cannot be told if its doubt is above a hundredth of both the gradient and the
     difference, as in a layer whose gradient has vanished below the digits of fun; nor if fun moves
-    by more than 10^6 roundings with one step and by no bit with the next two, as it does where it
-    computes in float32. Two zeros can be
+    by more than 10^6 roundings with one step and by no bit with the next, as where it computes in
+    float32. Two zeros can be
     told all the same: at a flat point, where both are within a doubt that is below tol times the
     slope one step away; and of a dead unit, where the gradient is exactly 0 and fun does not move
     by a bit, if another entry of its block can be told, or if fun does not move at all.
@@ -473,8 +473,9 @@ def _slope(at, f, x, k, name, tol):
     gap = [b - a for a, b in zip(left, right, strict=True)]
     change = [abs(b - a) for a, b in pairwise(c)]
     steepest = max(abs(left[0]), abs(right[0]))
-    still = all(a == b == 0 for _, a, b, _ in steps[-2:])
-    if still and any(max(abs(a), abs(b)) > _STAIR * r > 0 for _, a, b, r in steps[-3:]):
+    if steps[-1][1:3] == (0, 0) and any(
+        max(abs(a), abs(b)) > _STAIR * r > 0 for _, a, b, r in steps[-3:]
+    ):
         return _Slope(c[-1], inf, steepest)  # a staircase
     if change[-1] > max(change[0], _LOUD * rounding[-1], _SHARP * abs(c[-1])):
         return _Slope(c[-1], inf, steepest)  # it changes to the end
@@ -553,7 +554,7 @@ class LayerRow(NamedTuple):
     gradient_norm, weight_norm : float
         The Euclidean lengths of dL/dW and W.
     update_ratio : float
-        learning_rate * gradient_norm / weight_norm; NaN without a learning rate.
+        learning_rate * gradient_norm / weight_norm; NaN without a learning rate, or if W is 0.
     saturated : float
         The share of outputs on the flat ends of tanh or sigmoid; NaN where that has no meaning.
     dead : float
@@ -639,16 +640,21 @@ def layer_report(params, loss, data, *, activation="tanh", learning_rate=None):
     Raises
     ------
     ValueError
-        If shapes do not fit or the activation is not known.
+        If shapes do not fit, the loss is not one number, or the activation is not known.
+    TypeError
+        If the loss is no function, or knows nothing of the parameters.
 
     Notes
     -----
     What is a finding, in this order:
 
     - NaN or Inf in X, y, a layer's parameters, its outputs, the loss or a gradient; no layer, no
-      row, no unit. Parameters or data of this kind are not run.
-    - A column of X whose root mean square is above 100 or, if not 0, below 0.01. LeCun et al.
-      advise variance 1; two powers of ten are this book's tolerance.
+      row, no unit. Parameters or data of this kind are not run. Of outputs the first such layer is
+      named, and if there is none, of gradients the last one, which comes first on the way back.
+    - A column of X whose root mean square is above 100, or whose standard deviation is below 0.01
+      and not 0. Of a column with more zeros than other numbers, these alone count, by their root
+      mean square. LeCun et al. advise mean 0 and variance 1; two powers of ten are this book's
+      tolerance.
     - A layer whose units all have the same weights, those of the next layer included, so that they
       stay copies (Goodfellow, Bengio, Courville, section 8.4). Outputs have targets of their own.
     - Every dL/dW 0; or that of the first layer more than 10^4 times longer or shorter than that of
@@ -692,7 +698,7 @@ def layer_report(params, loss, data, *, activation="tanh", learning_rate=None):
     >>> layer_report(params, loss, (X, X**2))
     LayerReport(2 layers, healthy)
     >>> layer_report(params, loss, (1000 * X, X**2)).findings[0]
-    'Column 0 of X has root mean square 589: scale the columns of X to about 1.'
+    'Column 0 of X has mean 0 and standard deviation 589: shift and scale it to about 0 and 1.'
     """
     X, y = data
     if trouble := _unfit(params, X, y):
@@ -700,33 +706,51 @@ def layer_report(params, loss, data, *, activation="tanh", learning_rate=None):
         return LayerReport(nan, tuple(rows), trouble)
 
     X, y = np.array(X, dtype=float), np.array(y)
-    rate = None if learning_rate is None else _validate.positive(learning_rate, "learning_rate")
-    named = [nn.Layer(ad.Var(W), ad.Var(b)) for W, b in params]
+    if learning_rate is not None:
+        rate = _validate.number(learning_rate, "learning_rate")
+        learning_rate = _validate.positive(rate, "learning_rate")
+    _validate.choice(activation, "activation", _ACTIVATIONS)
+    value, slopes = _measure(params, loss, X, y)
     with np.errstate(all="ignore"):
-        nn.forward(params, X, activation=activation)
-        out = loss(named, X, y)
+        zs = [  # a network's last z is linear
+            nn.forward(params[:k], X, activation=activation) for k in range(1, len(params) + 1)
+        ]
+        hidden = [activation] * (len(zs) - 1) + ["linear"]
+        layers = zip(params, slopes, zs, hidden, strict=True)
+        rows = [
+            _row(k, W, b, gW, gb, z, f, learning_rate)
+            for k, ((W, b), (gW, gb), z, f) in enumerate(layers, start=1)
+        ]
+        copies = [
+            f"All units of layer {k} have the same weights and stay copies: draw them at random."
+            for k, ((W, b), (onward, _)) in enumerate(pairwise(params), start=1)
+            if np.size(b) > 1 and not np.ptp(np.vstack([W, b, np.transpose(onward)]), axis=1).any()
+        ]
+        findings = (*_overflow(value, slopes, zs), *_unscaled(X), *copies, *_judge(rows))
+    return LayerReport(value, tuple(rows), findings)
+
+
+def _measure(params, loss, X, y):
+    """Give the loss and its gradient, by layers, whether they are finite or not."""
+    if not callable(loss):
+        raise TypeError(f"loss must be a function of params, X and y, got {loss!r}")
+    layers = [nn.Layer(ad.Var(W), ad.Var(b)) for W, b in params]
+    with np.errstate(all="ignore"):
+        out = loss(layers, X, y)
+        if not isinstance(out, ad.Var):
+            raise TypeError(
+                f"loss must give a Var when params hold Vars, got {type(out).__name__}; end it "
+                "with return, and compute it from params without .value or stop_gradient"
+            )
+        if out.shape:
+            raise ValueError(
+                f"loss must give one number, got shape {out.shape}; end it with mse, "
+                "cross_entropy or a mean"
+            )
         slopes = ad.backward(out)
-        rows, findings = [], [*_unscaled(X)]
-        for k, layer in enumerate(named, start=1):
-            gradient = [slopes.get(part, np.zeros(part.shape)) for part in layer]
-            z = nn.forward(params[:k], X, activation=activation)  # a network's last z is linear
-            hidden = activation if k < len(named) else "linear"
-            rows.append(_row(k, layer.W.value, layer.b.value, *gradient, z, hidden, rate))
-    value = out.value
-    trouble = _overflow(value)
-    for row in rows:
-        trouble += _counted(
-            row.nan,
-            row.inf,
-            f"outputs or gradient of {row.name}",
-            "use smaller weights, or scale X",
-        )
-    copies = (
-        f"All units of layer {k} have the same weights and stay copies: draw them at random."
-        for k, ((W, b), (onward, _)) in enumerate(pairwise(params), start=1)
-        if np.size(b) > 1 and not np.ptp(np.vstack([W, b, np.transpose(onward)]), axis=1).any()
-    )
-    return LayerReport(value, tuple(rows), (*trouble, *findings, *copies, *_judge(rows)))
+    return float(out.value), [
+        nn.Layer(*(slopes.get(part, np.zeros(part.shape)) for part in layer)) for layer in layers
+    ]
 
 
 _EMPTY = "There is no layer and no parameter to look at: make some with nn.init_params."
@@ -736,16 +760,34 @@ _FLAT = {  # the size beyond which the slope is below a twentieth of its largest
 }
 
 
-def _overflow(value):
-    way = "a number overflows on the way to it; use smaller weights, or scale X"
-    return () if isfinite(value) else (f"The loss is {value}: {way}.",)
+def _overflow(value, slopes, zs=()):
+    """Say that the loss is not finite, and the first layer going forward, or else back."""
+    way = "use smaller weights, or scale X"
+    ill = next((k for k, z in enumerate(zs) if not np.isfinite(z).all()), None)
+    findings = ()
+    if value != value and ill is None:
+        return (
+            f"The loss is nan: a logarithm, root or quotient has no value, or Inf - Inf; {way}.",
+        )
+    if not isfinite(value):
+        findings = (f"The loss is {value}: a number overflows on the way to it; {way}.",)
+    if ill is not None:
+        where = f"the outputs of layer {ill + 1}, the first with any"
+        return findings + _counted(zs[ill], where, way)
+    for k, slope in reversed([*enumerate(slopes, start=1)]):
+        g = np.concatenate([np.ravel(part) for part in slope])
+        if not np.isfinite(g).all():
+            behind = f"layer {k + 1}" if k < len(slopes) else "the loss"
+            where = f"the gradient of layer {k}, the first with any on the way back from {behind}"
+            return findings + _counted(g, where, way)
+    return findings
 
 
 def _row(k, W, b, gW=None, gb=0.0, z=0.0, activation="linear", rate=None):
     """Measure one layer; z is what comes before its activation, shape (m, n_out)."""
     parts = (W, b) if gW is None else (W, b, gW, gb, z)
     numbers = np.concatenate([np.ravel(part) for part in parts])
-    gradient, weight = (nan if part is None else float(np.linalg.norm(part)) for part in (gW, W))
+    gradient, weight = (nan if part is None else _length(part) for part in (gW, W))
     return LayerRow(
         name=f"layer {k}",
         nan=int(np.isnan(numbers).sum()),
@@ -756,6 +798,14 @@ def _row(k, W, b, gW=None, gb=0.0, z=0.0, activation="linear", rate=None):
         saturated=float(_FLAT[activation](z).mean()) if activation in _FLAT else nan,
         dead=float((z <= 0).all(axis=0).mean()) if activation == "relu" else nan,
     )
+
+
+def _length(x, axis=None):
+    """Give the Euclidean length, without a square that overflows or vanishes."""
+    top = np.abs(x).max(axis=axis, initial=0.0)
+    with np.errstate(all="ignore"):
+        length = top * np.linalg.norm(x / np.where(top > 0, top, 1.0), axis=axis)
+    return float(length) if axis is None else length
 
 
 def _unfit(params, X, y):
@@ -772,24 +822,31 @@ def _unfit(params, X, y):
             way = "it at least one row" if is_data else "each layer at least one unit"
             findings += (f"No number in {name}, shape {part.shape}: give {way}.",)
         way = "remove or replace them" if is_data else "go back to the last finite ones"
-        findings += _counted(np.isnan(part).sum(), np.isinf(part).sum(), name, way)
+        findings += _counted(part, name, way)
     return findings
 
 
-def _counted(nans, infs, where, way):
-    kinds = [f"{count} {kind}" for count, kind in ((nans, "NaN"), (infs, "Inf")) if count]
+def _counted(x, where, way):
+    counts = (np.isnan(x).sum(), "NaN"), (np.isinf(x).sum(), "Inf")
+    kinds = [f"{count} {kind}" for count, kind in counts if count]
     return (f"{' and '.join(kinds)} in {where}: {way}.",) if kinds else ()
 
 
 def _unscaled(X):
     """Say which column of X is farthest from size 1, if it is two powers of ten away."""
-    sizes = np.sqrt((X**2).mean(axis=0))
-    away = np.abs(np.log10(np.where(sizes > 0, sizes, 1.0)))
+    m, filled = len(X), (X != 0).sum(axis=0)
+    mean = X.mean(axis=0)
+    spread = _length(X - mean, axis=0) / np.sqrt(m)
+    size = _length(X, axis=0) / np.sqrt(np.where(2 * filled < m, np.maximum(filled, 1), m))
+    low = np.where(2 * filled < m, size, spread)  # of a sparse column what it holds
+    low[np.ptp(X, axis=0) == 0] = 1.0  # constants may have any size up to the limit
+    away = np.maximum(*(np.log10(np.where(a > 0, a, 1.0)) for a in (size, 1 / low)))
     if away.max() > np.log10(_UNSCALED):
         j = int(away.argmax())
+        middle = mean[j] if abs(mean[j]) > m * _EPS * size[j] else 0.0
         yield (
-            f"Column {j} of X has root mean square {sizes[j]:.3g}: scale the columns of X to "
-            "about 1."
+            f"Column {j} of X has mean {middle:.3g} and standard deviation {spread[j]:.3g}: "
+            "shift and scale it to about 0 and 1."
         )
 
 
@@ -967,6 +1024,8 @@ _ACTIVATIONS = {
 
 # The rate and the batch
 
+_SUMMED = 1 / 2  # of the gradient: by what it changes at most when each row comes twice
+
 
 class RangeTest(NamedTuple):
     """What `lr_range_test` found.
@@ -978,7 +1037,7 @@ class RangeTest(NamedTuple):
     losses : ndarray, shape (k,)
         The loss over all data after the step with each; all but the last are finite.
     rate : float
-        A rate to try, NaN if none of these lowers the loss, or if it falls to the last.
+        A rate to try, NaN if none of these lowers the loss, or if the first or the last is best.
     message : str
         What happened and what to try.
 
@@ -1035,7 +1094,7 @@ def lr_range_test(params, loss, data, *, low, high, steps, rng, batch_size=None)
     The rate to try is a tenth of the one at the lowest loss, the rule of Howard and Gugger. Smith,
     whose test this is, reads the rate off the curve. No rate is proposed if the loss fell by no
     more than it rose in a single step on the way (this book's threshold; batches do that at a
-    minimum), or if it fell to the end.
+    minimum), if it fell to the end, or if it rose from the first rate on.
 
     References
     ----------
@@ -1066,7 +1125,7 @@ def lr_range_test(params, loss, data, *, low, high, steps, rng, batch_size=None)
         return RangeTest(np.array([]), np.array([]), nan, findings[0])
 
     draw = _rows(len(X), batch_size, rng)
-    first, square = float(loss(params, X, y)), None
+    first, square = _measure(params, loss, X, y)[0], None
     rounding = _ROUNDING * abs(first)
     rates, losses = np.geomspace(low, high, steps), []
     for rate in rates:
@@ -1076,10 +1135,11 @@ def lr_range_test(params, loss, data, *, low, high, steps, rng, batch_size=None)
             if square is None:  # g.g of the first step
                 step = nn.flatten(result.params)[0] - nn.flatten(params)[0]
                 square = (np.linalg.norm(step) / rate) ** 2
-            value = float(loss(result.params, X, y)) if result.success else inf
             most = first + rate * square + rounding
         params = result.params
-        losses.append(value if isfinite(value) else inf)
+        value, slopes = _measure(params, loss, X, y)
+        is_well = result.success and not _overflow(value, slopes)
+        losses.append(value if is_well else inf)
         if not losses[-1] <= most:
             break
     best = int(np.argmin(losses))
@@ -1088,6 +1148,11 @@ def lr_range_test(params, loss, data, *, low, high, steps, rng, batch_size=None)
     if first - losses[best] <= max(rounding, rises.max()):
         message = (
             f"No rate lowered the loss from {first:.2g}: try other rates, and test the gradient."
+        )
+    elif best == 0:
+        message = (
+            f"The loss was lowest, {losses[0]:.2g}, at the first rate, {low:.2g}. It rose from "
+            f"there: lower low = {low:g} to see where it falls."
         )
     elif best == steps - 1:
         message = (
@@ -1155,7 +1220,8 @@ def gradient_noise_scale(params, loss, data, *, batch_size, rng, batches=100):
     Raises
     ------
     ValueError, TypeError
-        If an argument is out of its range or of the wrong kind.
+        If an argument is out of its range or of the wrong kind; if loss is no mean over the rows:
+        if with each row twice its gradient changes by more than half.
 
     Notes
     -----
@@ -1165,7 +1231,8 @@ def gradient_noise_scale(params, loss, data, *, batch_size, rng, batches=100):
     batches of two sizes instead. It changes during training, and grows where G gets small.
 
     The threshold is the scale itself: batches well below it make noisy steps, and a batch of twice
-    the size allows almost twice the step; batches well above it gain little from more rows.
+    the size allows almost twice the step; batches well above it gain little from more rows. G
+    counts as 0 if it is below 400 eps of the typical gradient of a row, where rounding makes it.
 
     References
     ----------
@@ -1188,33 +1255,51 @@ def gradient_noise_scale(params, loss, data, *, batch_size, rng, batches=100):
     X, y = map(np.array, data)
     if findings := _cannot_run(params, loss, X, y):
         return NoiseScale(nan, nan, nan, findings[0])
-    size = _validate.positive_int(batch_size, "batch_size")
+    size, m = _validate.positive_int(batch_size, "batch_size"), len(X)
     _validate.generator(rng)
-    theta, unflatten = nn.flatten(params)
 
     def gradient(rows):
-        return ad.grad(lambda theta: loss(unflatten(theta), X[rows], y[rows]))(theta)
+        slopes = _measure(params, loss, X[rows], y[rows])[1]
+        return np.concatenate([np.ravel(part) for layer in slopes for part in layer])
 
-    G = gradient(slice(None))
-    noise = [gradient(rng.integers(len(X), size=size)) - G for _ in range(batches)]
-    trace = size * float(np.mean([d @ d for d in noise]))
-    norm = float(np.linalg.norm(G))
-    if not norm:
+    with np.errstate(all="ignore"):
+        G, twice = gradient(np.arange(m)), gradient(np.arange(2 * m) % m)
+        noise = [gradient(rng.integers(m, size=size)) - G for _ in range(batches)]
+        unit = max(np.abs(g).max() for g in (G, twice, *noise)) or 1.0
+        trace = size * float(np.mean([(d / unit) @ (d / unit) for d in noise]))
+        norm = _length(G / unit)
+        found = float(trace * unit**2), float(norm * unit)
+    if not isfinite(unit):
+        way = "use smaller weights, or scale X"
+        return NoiseScale(nan, nan, nan, f"The gradient of a batch is not finite: {way}.")
+    if norm <= _LOUD * _ROUNDING * hypot(norm, trace**0.5):
         return NoiseScale(
-            inf if trace else nan, trace, norm, "The gradient over all rows is 0: nothing to learn."
+            inf if trace else nan,
+            *found,
+            "The gradient over all rows is 0 up to rounding: there is nothing to learn, or loss "
+            "does not use params.",
+        )
+    if _length(twice - G) > _SUMMED * _length(G):
+        raise ValueError(
+            "loss must be a mean over the rows, but with each row twice its gradient is "
+            f"{_length(twice) / _length(G):.3g} times as long; divide it by len(X)"
         )
     scale = trace / norm**2
-    advice = "a larger batch gives better steps" if size < scale else "a smaller batch does as well"
-    message = f"Noise equals signal at about {scale:.2g} rows: with {size} rows, {advice}."
-    return NoiseScale(scale, trace, norm, message)
+    if size >= scale:
+        advice = "a smaller batch does as well" if size > 1 else "there is little noise to average"
+    elif size < m:
+        advice = "a larger batch gives better steps"
+    else:
+        advice = "there are no more rows to average: take smaller steps"
+    message = (
+        f"Noise equals signal at about {scale:.2g} rows: with {_count(size, 'row')}, {advice}."
+    )
+    return NoiseScale(scale, *found, message)
 
 
 def _cannot_run(params, loss, X, y):
     """Give the findings that forbid to run the network."""
-    if findings := _unfit(params, X, y):
-        return findings
-    with np.errstate(all="ignore"):
-        return _overflow(float(loss(params, X, y)))
+    return _unfit(params, X, y) or _overflow(*_measure(params, loss, X, y))
 
 
 def _rows(m, size, rng):
