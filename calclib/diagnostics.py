@@ -969,7 +969,9 @@ def depth_profile(depth, width, *, activation, gain, rng, residual=False):
     -----
     The logarithm of the length walks at random from layer to layer; compare medians over seeds.
     Its mean step is about half the logarithm of gain^2 times the mean square of f', so relu is
-    steady at sqrt(2), and linear at 1. The bounds 0.01 and 100 are this book's choice.
+    steady at sqrt(2), and linear at 1, if the width is well above the depth: at 50 layers of relu
+    the median ratio is 0.5 at width 64, 0.02 at 16 and 0 at 4. The bounds 0.01 and 100 are this
+    book's choice.
 
     References
     ----------
