@@ -11,7 +11,8 @@ G, G_B      the gradient over all rows, and over B rows drawn at random
 
 A diagnosis never fails because the patient is ill: NaN, no parameters and no rows are findings.
 Misuse raises, as everywhere: wrong shapes, a loss that is no function.
-A constant added to the loss changes no verdict, up to rounding: losses may be negative.
+A constant added to the loss changes no verdict, up to rounding: losses may be negative. `explain`
+has one exception.
 Thresholds are powers of ten or simple shares. Where the docstring names no source for one, it is
 this book's choice, tried on runs that are healthy and on runs made sick on purpose.
 """
@@ -1331,6 +1332,7 @@ _TREMOR = 1 / 1000  # of the fall: what a curve may turn by, if not in ...
 _OFTEN = 1 / 2  # ... this share of the epochs: a swing turns twice in a period
 _BOW = 1e-3  # a curve is straight if it leaves its chord by less than this share of its fall
 _LEVEL = 1 / 100  # of what the second half spans: what the last quarter of a level run spans
+_MANY = 500  # values whose pairs are looked at: of more, evenly spaced ones up to the last
 _PAIRS = 0.9  # of all pairs in the second half of a curve that falls
 
 
@@ -1357,8 +1359,9 @@ def explain(result):
     Notes
     -----
     What counts as wrong, the first that holds. All thresholds are this book's choice. Differences
-    of values are compared with each other, never with a value, and count only beyond rounding: 4
-    eps times the values, for a loss at least 4 eps^2, what an exact fit to numbers near 1 leaves.
+    of values are compared with each other and count only beyond rounding: 4 eps times the values,
+    for a loss at least 4 eps^2, what an exact fit to numbers near 1 leaves. Only the last sign of
+    an explosion, below, looks at a value: a constant added to a loss may hide it.
 
     Of a descent that did not converge (the words of newton and lbfgs are those of their message):
 
@@ -1395,7 +1398,8 @@ def explain(result):
     Else nothing looks wrong, and the second half is described, not judged: whether a run is at its
     floor or dead, a loss alone does not tell. It has levelled off if in eight epochs or more its
     last quarter spans a hundredth of it at most; it falls, or rises, if nine of ten pairs of losses
-    do, and the last is below, or above, nine of ten; else its bounds are given.
+    do, and the last is below, or above, nine of ten; else its bounds are given. Of a half of a
+    thousand or more every second or third counts, and so on.
 
     Examples
     --------
@@ -1403,10 +1407,11 @@ def explain(result):
     >>> print(explain(run).split(":")[0])
     The run jumps between two points for ever
     """
-    if isinstance(result, descent.DescentResult):
-        return _explain_descent(result)
-    if isinstance(result, nn.TrainResult):
-        return _explain_training(result)
+    with np.errstate(over="ignore", invalid="ignore"):
+        if isinstance(result, descent.DescentResult):
+            return _explain_descent(result)
+        if isinstance(result, nn.TrainResult):
+            return _explain_training(result)
     raise TypeError(
         f"result must be a DescentResult or a TrainResult, got {type(result).__name__}; pass what "
         "descent.minimize or nn.train returned"
@@ -1447,12 +1452,11 @@ def _explain_descent(result):
             f"The run left the map downhill: {story}. fun may have no minimum in that direction; "
             "bound it, or start elsewhere."
         )
-    with np.errstate(over="ignore", invalid="ignore"):
-        late, lengths = norms[len(norms) // 2 :], np.sqrt((steps**2).sum(axis=1))
-        products = np.maximum(lengths[1:] * lengths[:-1], 1e-300)
-        turns = (steps[1:] * steps[:-1]).sum(axis=1) / products  # the cosines between steps
-        is_still = late.min() > _STILL * late.max()
-        is_lost = norms[-1] * lengths[-1] <= rounding and late.min() <= _STILL * norms.max()
+    late, lengths = norms[len(norms) // 2 :], np.sqrt((steps**2).sum(axis=1))
+    products = np.maximum(lengths[1:] * lengths[:-1], 1e-300)
+    turns = (steps[1:] * steps[:-1]).sum(axis=1) / products  # the cosines between steps
+    is_still = late.min() > _STILL * late.max()
+    is_lost = norms[-1] * lengths[-1] <= rounding and late.min() <= _STILL * norms.max()
     if not diverged and (norms[-1] <= _SHORT or is_lost):
         return (
             f"Nothing looks wrong: {story}, and is level: the gradient is {norms[-1]:.2g} long, "
@@ -1607,5 +1611,7 @@ def _course(losses):
 
 def _is_rising(values):
     """Tell whether nearly all pairs of values rise, and nearly all values are below the last."""
+    step = max(1, len(values) // _MANY)
+    values = values[::-step][::-1]
     pairs = np.triu(values[:, None] < values, 1).sum() / (len(values) * (len(values) - 1) / 2)
     return min(pairs, (values[:-1] < values[-1]).mean()) >= _PAIRS

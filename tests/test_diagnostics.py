@@ -1873,6 +1873,12 @@ def test_the_end_of_a_healthy_curve_is_described_by_what_it_does(name):
     assert words in explain(run)
 
 
+def test_long_curves_and_those_near_the_largest_float_are_described():
+    assert FALLING in explain(curve(1 / np.arange(1.0, 200_000)))
+    assert explain(curve([1.0, 1e300, 1.7e308] * 9, batches=2)).startswith((UPHILL, "Cannot tell"))
+    assert explain(curve([8e307, -8e307] * 9)).startswith("Cannot tell")
+
+
 def first_epochs(result, *lengths):
     """The run as it was after so many epochs."""
     each = result.steps // result.epochs
