@@ -252,7 +252,7 @@ class Stop(NamedTuple):
     Parameters
     ----------
     best : int
-        The index of the best loss: the epoch whose parameters to keep.
+        The index of the last improvement: the epoch whose parameters to keep.
     stopped : int or None
         The index at which the rule would have stopped; None if it would not have.
 
@@ -267,7 +267,7 @@ class Stop(NamedTuple):
 
 
 def stop_index(losses, *, patience, min_improvement=0.0):
-    """Find the best epoch, looking no further than patience epochs without an improvement.
+    """Find the last improvement, looking no further than patience epochs without one.
 
     Parameters
     ----------
@@ -276,8 +276,8 @@ def stop_index(losses, *, patience, min_improvement=0.0):
     patience : int
         How many epochs in a row may pass without an improvement, at least 1.
     min_improvement : float, default 0.0
-        A loss is an improvement if it is lower than the best so far by more than this, in units of
-        the loss.
+        A loss is an improvement if it is lower than that of the last improvement by more than this,
+        in units of the loss. The first loss is one.
 
     Returns
     -------
@@ -293,7 +293,8 @@ def stop_index(losses, *, patience, min_improvement=0.0):
 
     Notes
     -----
-    Of equal losses the first is the best. On noisy losses a short patience stops at chance.
+    With min_improvement = 0 that is the lowest loss, of equal ones the first; above 0 a slightly
+    lower one may follow. On noisy losses a short patience stops at chance.
 
     References
     ----------

@@ -53,7 +53,7 @@ def constant(rate):
     >>> constant(0.1)(7)
     0.1
     """
-    rate = _validate.positive(_validate.number(rate, "rate"), "rate")
+    rate = _rate(rate)
     return _schedule("constant", lambda k: rate + 0.0 * k)
 
 
@@ -334,8 +334,12 @@ def _half_wave(start, end, done):
     return end + (start - end) * (1 + np.cos(np.pi * np.clip(done, 0.0, 1.0))) / 2
 
 
+def _rate(rate):
+    return _validate.number(_validate.positive(rate, "rate"), "rate")
+
+
 def _rate_end_steps(rate, end, steps):
-    rate = _validate.positive(_validate.number(rate, "rate"), "rate")
+    rate = _rate(rate)
     steps = _validate.positive_int(steps, "steps")
     end = _validate.number(end, "end")
     if end < 0:
@@ -357,8 +361,12 @@ def _schedule(name, at):
         if _validate.is_symbolic(k):
             return at(k)
         k = np.asarray(k)
-        if k.dtype.kind not in "iuf" or np.any(k < 0):
-            raise ValueError(f"the step number must be 0 or above, got {k}; steps count from 0")
+        if k.dtype == object and all(type(step) is int for step in k.flat):  # beyond 64 bits
+            k = _validate.real(k, "the step number")
+        if k.dtype.kind not in "iuf" or not ((k >= 0) & np.isfinite(k)).all():
+            raise ValueError(
+                f"the step number must be 0 or above, and finite, got {k}; steps count from 0"
+            )
         rate = at(k)
         return float(rate) if k.ndim == 0 else np.asarray(rate, dtype=float)
 

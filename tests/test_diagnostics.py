@@ -1,6 +1,7 @@
 """Facts about calclib.diagnostics: the sick are found out, and the healthy are left in peace."""
 
 import math
+import re
 from dataclasses import replace
 from functools import cache
 
@@ -404,6 +405,28 @@ def test_an_entry_that_is_not_finite_is_named_with_its_block(hole):
     assert statuses == ["not finite", "wrong", "wrong", "wrong"]
 
 
+def test_an_x_that_is_not_finite_is_a_finding():
+    check = check_grad(
+        lambda x: x @ x, lambda x: 2 * x, [1.0, np.nan, -np.inf], blocks={"W": 2, "b": 1}
+    )
+    assert (check.status, check.worst, check.error) == ("not finite", "W[1]", math.inf)
+    assert check.message.startswith("not finite: x at W[1], and 1 more; move to a point where fun")
+    assert [block.worst for block in check.blocks.values()] == ["W[1]", "b[0]"]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_function_that_is_not_finite_is_a_finding(value):
+    check = check_grad(lambda x: x @ x * value, lambda x: x, [1.0, 2.0])
+    assert (check.status, check.worst) == ("not finite", "x[0]")
+    assert check.message.startswith(f"not finite: fun is {value} at x; move")
+
+
+def test_a_function_that_ends_at_x_is_a_finding():
+    check = check_grad(lambda x: np.sqrt(x[1] - 2) + x[0], lambda x: [1.0, 1.0], [1.0, 2.0])
+    assert (check.status, check.worst) == ("not finite", "x[1]")
+    assert check.message.startswith("not finite: fun beside x[1], no two steps on both sides have")
+
+
 def test_no_entries_are_a_finding():
     check = check_grad(lambda x: 1.0, lambda x: x, np.zeros(0), blocks=[])
     assert (check.status, check.blocks, check.kinks) == ("empty", {}, ())
@@ -420,13 +443,69 @@ def test_no_entries_are_a_finding():
         (lambda x: x @ x, lambda x: 2.0, r"grad must give the shape of x, \(2,\), got \(\)"),
         (lambda x: x @ x, lambda x: [[np.nan, 1.0]], r"grad must give the shape of x, \(2,\), got"),
         (lambda x: x, lambda x: x, r"check_grad needs a scalar output, got shape \(2,\)"),
-        (lambda x: np.log(x).sum() * np.inf, lambda x: x, "fun is not finite at x="),
-        (lambda x: np.sqrt(x[1] - 2), lambda x: x, r"fun is not finite beside x\[1\]"),
+        (
+            lambda x: x[:1],
+            lambda x: x,
+            r"got shape \(1,\); end fun in a sum or a mean, or take one",
+        ),
     ],
 )
 def test_what_cannot_be_checked_is_refused(fun, grad, words):
     with pytest.raises(ValueError, match=words):
         check_grad(fun, grad, [1.0, 2.0])
+
+
+@pytest.mark.parametrize("blocks", ["W", 2, [np.ones(3)], {"W": "a"}, {"W": -2}, {"W": 2.0}])
+def test_blocks_are_shapes(blocks):
+    with pytest.raises(TypeError, match=r"block.*must (map names to|have a).* shape.*; write for"):
+        check_grad(lambda x: x @ x, lambda x: 2 * x, [1.0, 2.0], blocks=blocks)
+
+
+@pytest.mark.parametrize("x", [None, "abc", [[1.0], [1.0, 2.0]], [1j]])
+def test_what_is_no_point_is_refused_and_no_finding(x):
+    with pytest.raises((TypeError, ValueError), match="x must"):
+        check_grad(lambda x: x @ x, lambda x: 2 * x, x)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_a_function_in_narrow_floats_is_refused(dtype):
+    with pytest.raises(TypeError, match=f"fun must compute in float64, got {dtype.__name__} at x="):
+        check_grad(lambda x: dtype(x @ x), lambda x: 2 * x, [1.3, 0.7])
+
+
+@pytest.mark.parametrize("factor", [0.0, 1.0, 2.0])
+def test_a_staircase_of_narrow_floats_cannot_be_told(factor):
+    def fun(x):
+        return float(np.sum(np.asarray(x, dtype=np.float32) ** 2))
+
+    check = check_grad(fun, lambda x: factor * 2 * x, [1.3, 0.7])
+    assert check.status == "cannot tell"
+    assert "compute in float64" in check.message
+
+
+@pytest.mark.parametrize(("size", "is_one"), [(0.9e6, False), (1.1e6, True)])
+def test_a_stair_is_a_million_roundings_high(size, is_one):
+    height = size * 4 * EPS
+
+    def fun(x):  # moves at 1e-4, is flat nearer to 0
+        return 1.0 + height * (x > 3e-5) + height * 10 * (x > 3e-4)
+
+    assert ("in doubt by inf" in check_grad(fun, lambda x: 0.0, 0.0).message) == is_one
+
+
+@pytest.mark.parametrize("distance", [1e-12, 5e-13, 1e-13])
+def test_a_kink_as_near_as_the_smallest_step_is_no_jump(distance):
+    for fun in (lambda x: max(x, 0.0), abs):
+        check = check_grad(fun, lambda x: 1.0, distance)
+        assert check.status in ("ok", "kink", "cannot tell")
+        assert "jump" not in check.message
+
+
+@pytest.mark.parametrize(("fun", "calls"), [(lambda x: 2 * x, 4), (lambda x: abs(x) ** 0.9, 22)])
+def test_an_entry_takes_4_to_22_values(fun, calls):
+    seen = []
+    check_grad(lambda x: seen.append(x) or fun(x), lambda x: 2.0, 0.0)
+    assert len(seen) - 2 == calls  # two at x
 
 
 def test_blocks_must_fill_x():
@@ -585,8 +664,8 @@ def chain(ratio):
 
 
 THRESHOLDS = {
-    "a column of 100": (column, 99.0, 101.0, "Column 0 of X has root mean square"),
-    "a column of 0.01": (column, 0.0101, 0.0099, "Column 0 of X has root mean square"),
+    "a column of 100": (column, 99.0, 101.0, "Column 0 of X has mean 0 and standard deviation"),
+    "a column of 0.01": (column, 0.0101, 0.0099, "Column 0 of X has mean 0 and standard deviation"),
     "a step as long as the weights": (step, 0.99, 1.01, "times as long as the weights"),
     "half dead": (lambda share: units(-9.0, "relu", share), 0.5, 0.51, "units are dead"),
     "half saturated": (lambda share: units(9.0, "tanh", share), 0.5, 0.51, "are saturated"),
@@ -625,11 +704,11 @@ SICK = {
     ),
     "unscaled": (
         lambda: report(data=(1000 * X, X**2)),
-        "Column 0 of X has root mean square 583: scale",
+        "Column 0 of X has mean 0 and standard deviation 583: shift and scale",
     ),
     "tiny features": (
         lambda: report(data=(X / 1e4, X**2)),
-        "Column 0 of X has root mean square 5.83e-05",
+        "Column 0 of X has mean 0 and standard deviation 5.83e-05",
     ),
     "copies": (
         lambda: report([nn.Layer(np.ones_like(W), b) for W, b in network()]),
@@ -684,7 +763,133 @@ def test_nan_in_the_data_is_a_finding():
 def test_nan_comes_before_other_findings():
     findings = report(scaled(network(), 1e200), (1000 * X, X**2), activation="linear").findings
     assert findings[0].startswith("The loss is")
-    assert "in outputs or gradient of layer" in findings[1]
+    assert "in the outputs of layer 2, the first with any: use smaller" in findings[1]
+    assert "Column 0 of X has" in findings[2]
+
+
+def linear_chain(*factors):
+    return [
+        nn.Layer(factor * np.array([[1.0, 2.0], [3.0, 1.0]]), np.zeros(2)) for factor in factors
+    ]
+
+
+@pytest.mark.parametrize(
+    ("factors", "place"),
+    [
+        ((1.0, 1e160, 1e160), "the outputs of layer 3, the first with any:"),
+        ((1.0, 1.0, 1e200), "the gradient of layer 2, the first with any on the way back from lay"),
+        ((1e155, 1.0, 1.0), "the gradient of layer 3, the first with any on the way back from the"),
+    ],
+)
+def test_the_first_layer_that_is_not_finite_is_named_forward_and_else_back(factors, place):
+    rows = generator().uniform(1, 2, size=(9, 2))
+    found = report(linear_chain(*factors), (rows, rows), activation="linear")
+    assert f"in {place}" in found.findings[-1]
+    assert sum("with any" in finding for finding in found.findings) == 1
+    row = found.layers[-1]
+    assert row.weight_norm == pytest.approx(15**0.5 * factors[-1])
+
+
+@pytest.mark.parametrize("fun", [autodiff.log, autodiff.sqrt])
+def test_a_logarithm_of_a_negative_number_does_not_overflow(fun):
+    params = [nn.Layer([[1.0]], [-5.0])]
+    found = layer_report(params, lambda p, X, y: autodiff.mean(fun(nn.forward(p, X))), DATA)
+    (finding,) = found.findings
+    assert finding.startswith("The loss is nan: a logarithm, root or quotient has no value")
+
+
+def columns(*more):
+    """Findings about data with a good column and these."""
+    rows = np.column_stack([generator().normal(size=200), *more])
+    found = report(network(sizes=(rows.shape[1], 8, 1)), (rows, rows[:, :1]))
+    return [finding for finding in found.findings if "Column" in finding]
+
+
+ROWS, NOISE = np.arange(200), generator(1).normal(size=200)
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        1.0 * (ROWS == 7),
+        np.where(ROWS == 5, 0.125, 0.0),
+        np.where(ROWS < 99, 0.011, 0.0),
+        np.ones(200),
+        0 * NOISE,
+        50 + 0.02 * NOISE,
+    ],
+)
+def test_rare_faint_and_constant_columns_are_in_scale(column):
+    assert columns(column) == []
+
+
+@pytest.mark.parametrize(
+    ("column", "words"),
+    [
+        (50 + 0.001 * NOISE, "mean 50 and standard deviation 0.00"),
+        (2000 + 5 * NOISE, r"mean 2e\+03 and standard deviation"),
+        (np.where(ROWS < 99, 0.009, 0.0), "mean 0.00446 and standard deviation 0.0045"),
+        (np.where(ROWS < 99, 101.0, 0.0), "mean 50 and standard deviation 50.5"),
+        (1e200 * NOISE, "mean -?[0-9.e+]* and standard deviation"),
+    ],
+)
+def test_columns_out_of_scale_are_named(column, words):
+    (finding,) = columns(column)
+    assert re.match(f"Column 1 of X has {words}", finding)
+
+
+def test_the_farthest_column_is_named_not_the_largest():
+    (finding,) = columns(101 * np.sign(NOISE), 1e-6 * NOISE)
+    assert finding.startswith("Column 2 of X")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"activation": "sine"}, "activation must be one of"),
+        ({"learning_rate": [0.1, 0.2]}, "learning_rate must be one number, got shape"),
+    ],
+)
+def test_a_report_refuses(options, words):
+    with pytest.raises(ValueError, match=words):
+        layer_report(network(), LOSS, DATA, **options)
+
+
+EXAMINE = {
+    "layer_report": lambda params, loss, data: layer_report(params, loss, data).findings[0],
+    "lr_range_test": lambda params, loss, data: (
+        lr_range_test(params, loss, data, low=0.1, high=1, steps=3, rng=None).message
+    ),
+    "gradient_noise_scale": lambda params, loss, data: (
+        gradient_noise_scale(params, loss, data, batch_size=3, rng=generator()).message
+    ),
+}
+
+
+@pytest.mark.parametrize("name", EXAMINE)
+@pytest.mark.parametrize(
+    ("loss", "error", "words"),
+    [
+        (None, TypeError, "loss must be a function of params, X and y, got None"),
+        (lambda p, X, y: 3.0, TypeError, "loss must give a Var when params hold Vars, got float"),
+        (lambda p, X, y: nn.forward(p, X), ValueError, "loss must give one number, got shape"),
+    ],
+)
+def test_a_loss_that_is_none_is_refused(name, loss, error, words):
+    with pytest.raises(error, match=words):
+        EXAMINE[name](network(), loss, DATA)
+
+
+@pytest.mark.parametrize("name", EXAMINE)
+@pytest.mark.parametrize("size", [1e100, 1e160, 1e200, 1e308])
+@pytest.mark.parametrize("activation", ["relu", "linear", "gelu", "tanh"])
+def test_weights_that_overflow_are_a_finding_and_no_crash(name, size, activation):
+    def loss(params, X, y):
+        return nn.cross_entropy(nn.forward(params, X, activation=activation), y)
+
+    params = scaled(network(sizes=(4, 8, 8, 3), seed=1), size)
+    with np.errstate(all="ignore"):  # a report without findings is none here
+        assert "nan rows" not in EXAMINE[name](params, loss, (FLOWERS, CLASSES))
 
 
 def test_no_layer_is_a_finding_and_one_layer_is_none():
@@ -781,6 +986,15 @@ def test_a_profile_is_the_gradient_of_the_network():
     )
     assert profile.norms[0] == pytest.approx(np.linalg.norm(autodiff.grad(output)(h)))
     assert profile.norms[-1] == pytest.approx(np.linalg.norm(g))
+
+
+@pytest.mark.parametrize(("width", "lowest", "highest"), [(4, 0, 1e-9), (16, 0.005, 0.05)])
+def test_relu_at_sqrt_2_vanishes_where_it_is_narrow(width, lowest, highest):
+    ratios = [
+        depth_profile(50, width, activation="relu", gain=math.sqrt(2), rng=generator(seed)).ratio
+        for seed in range(60)
+    ]
+    assert lowest <= np.median(ratios) < highest
 
 
 def test_status_of_a_profile():
@@ -892,6 +1106,32 @@ def test_a_rate_is_proposed_if_the_loss_fell_by_more_than_it_rose_in_one_step(ri
     test = three_rates(fun, -1.0, low=(11 + rise) / 10, middle=2 + rise)
     np.testing.assert_allclose(test.losses[:2], [10 + rise, 8])  # from 10
     assert test.rate == pytest.approx(rate, nan_ok=True)
+
+
+def test_a_range_whose_first_rate_is_best_says_so():
+    test = lr_range_test(network(), LOSS, DATA, low=0.1, high=1e3, steps=2, rng=None)
+    assert math.isnan(test.rate)
+    assert test.message.endswith(
+        "at the first rate, 0.1. It rose from there: lower low = 0.1 to see where it falls."
+    )
+
+
+def test_a_batch_of_all_rows_holds_each_once():
+    options = {"low": 0.01, "high": 0.04, "steps": 3, "rng": generator()}
+    whole = lr_range_test(network(), LOSS, DATA, **options)
+    batch = lr_range_test(network(), LOSS, DATA, batch_size=100, **options)
+    np.testing.assert_allclose(batch.losses, whole.losses, rtol=1e-12)
+
+
+def test_a_range_test_does_not_end_at_a_rise_by_rounding():
+    def loss(params, X, y):
+        x = params[0].W[0, 0]
+        return autodiff.sin(x) ** 2 + autodiff.cos(x) ** 2 + 1e-18 * x
+
+    start = [nn.Layer([[0.0]], [0.0])]
+    test = lr_range_test(start, loss, DATA, low=1e15, high=1e17, steps=40, rng=None)
+    assert test.losses.max() > 1.0
+    assert len(test.rates) == 40
 
 
 def test_at_a_minimum_no_rate_is_proposed():
@@ -1017,7 +1257,79 @@ def test_the_noise_scale_says_which_side_the_batch_is_on():
 def test_at_a_minimum_there_is_nothing_to_learn():
     start = [nn.Layer([[0.0]], [0.0])]
     noise = gradient_noise_scale(start, LOSS, (X, 0 * X), batch_size=5, rng=generator())
-    assert noise.message == "The gradient over all rows is 0: nothing to learn."
+    assert noise.message.startswith("The gradient over all rows is 0 up to rounding: there is noth")
+    assert math.isnan(noise.scale)
+
+
+def fitted(m=40):
+    """Linear regression with noise, at its minimum."""
+    rng = generator(2)
+    rows = rng.normal(size=(m, 2))
+    y = rows @ [[1.0], [2.0]] + 0.5 * rng.normal(size=(m, 1))
+    w = np.linalg.lstsq(np.hstack([rows, np.ones((m, 1))]), y, rcond=None)[0]
+    return w, (rows, y)
+
+
+@pytest.mark.parametrize(("away", "is_zero"), [(0.0, True), (2e-14, True), (1e-12, False)])
+def test_a_gradient_below_the_rounding_of_the_rows_counts_as_zero(away, is_zero):
+    w, data = fitted()
+    params = [nn.Layer(w[:2] + away, w[2])]
+    noise = gradient_noise_scale(params, LOSS, data, batch_size=40, rng=generator())
+    assert math.isinf(noise.scale) == is_zero
+    assert noise.trace > 0
+    assert noise.message.startswith("The gradient over all rows is 0 up to") == is_zero
+
+
+def test_no_batch_is_recommended_that_does_not_exist():
+    w, data = fitted()
+    params = [nn.Layer(w[:2] + 0.01, w[2])]
+    for size, words in ((39, "a larger batch gives better steps."), (40, "there are no more rows")):
+        noise = gradient_noise_scale(params, LOSS, data, batch_size=size, rng=generator())
+        assert noise.scale > 40
+        assert words in noise.message
+    rows = np.ones((50, 1)), 5 + 0.1 * generator().normal(size=(50, 1))
+    one = gradient_noise_scale(
+        [nn.Layer([[0.0]], [0.0])], LOSS, rows, batch_size=1, rng=generator()
+    )
+    assert one.message.endswith("with 1 row, there is little noise to average.")
+
+
+@pytest.mark.parametrize("size", [1e-200, 1e150])
+def test_the_size_of_the_loss_does_not_change_the_noise_scale(size):
+    def noise(size):
+        return gradient_noise_scale(
+            network(),
+            lambda params, X, y: size * LOSS(params, X, y),
+            DATA,
+            batch_size=5,
+            rng=generator(),
+        )
+
+    assert noise(size).scale == pytest.approx(noise(1.0).scale)
+    assert noise(size).message == noise(1.0).message
+
+
+def test_a_loss_that_is_a_sum_is_refused():
+    def loss(params, X, y):
+        return len(X) * LOSS(params, X, y)
+
+    with pytest.raises(ValueError, match="each row twice its gradient is 2 times as long; divide"):
+        gradient_noise_scale(network(), loss, DATA, batch_size=5, rng=generator())
+
+
+@pytest.mark.parametrize(("power", "is_one"), [(0.58, True), (0.59, False)])
+def test_a_mean_keeps_its_gradient_within_a_half_when_rows_come_twice(power, is_one):
+    def loss(params, X, y):
+        return len(X) ** power * LOSS(params, X, y)  # 2^0.585 = 1.5
+
+    def measure():
+        return gradient_noise_scale(network(), loss, DATA, batch_size=5, rng=generator())
+
+    if is_one:
+        assert measure().scale > 0
+    else:
+        with pytest.raises(ValueError, match="loss must be a mean over the rows"):
+            measure()
 
 
 # Runs in words
@@ -1156,6 +1468,9 @@ def shrinking(share, n):
     return [1.0] * (n - (n + 1) // 2) + list(np.linspace(1, share, (n + 1) // 2 + 1))
 
 
+WRONG_SIGN = (
+    r"The run goes uphill: fun went from .* steps, and most steps keep their direction and rise"
+)
 WALKS = {  # a run just short of a verdict, one just beyond, and the verdict
     "opposite steps": (
         walk([180.0] * 9, lengths=[1.0] * 9 + [1.0011]),
@@ -1168,20 +1483,35 @@ WALKS = {  # a run just short of a verdict, one just beyond, and the verdict
         walk([0.0] * 30 + [0.0, 170.0] * 9 + [170.0, 170.0]),
         "The run zigzags",
     ),
-    "rising": (
-        walk([90.0] * 9, values=1 - 1e-9 * np.arange(11) ** 2),
-        walk([90.0] * 9, values=1 + 1e-9 * np.arange(11) ** 2),
+    "above its start": (
+        walk([90.0] * 9, values=1 - 1e-9 * np.arange(11)),
+        walk([90.0] * 9, values=1 + 1e-9 * (np.arange(11) % 6)),
+        "Cannot tell: fun went from 1 to 1 in 10 steps, above its start",
+    ),
+    "rising in ten steps": (
+        walk([90.0] * 8, values=np.arange(10)),
+        walk([90.0] * 9, values=np.arange(11)),
+        "The run goes uphill",
+    ),
+    "rising in all steps": (
+        walk([90.0] * 19, values=[*range(20), 18.9]),
+        walk([90.0] * 19, values=[*range(20), 19.1]),
         "The run goes uphill",
     ),
     "along": (
         walk([61.0] * 9, values=np.arange(11)),
         walk([59.0] * 9, values=np.arange(11)),
-        "The run goes uphill: fun went from 0 to 10 in 10 steps, and its steps keep",
+        WRONG_SIGN,
     ),
     "along in most steps": (
-        walk([0.0, 90.0] * 4, values=np.arange(10)),
-        walk([0.0, 90.0] * 4 + [0.0], values=np.arange(11)),
-        "The run goes uphill: fun went from 0 to 10 in 10 steps, and its steps keep",
+        walk([0.0, 90.0] * 5, values=2 ** np.arange(12)),
+        walk([0.0, 90.0] * 5 + [0.0, 0.0], values=2 ** np.arange(14)),
+        WRONG_SIGN,
+    ),
+    "rising where it goes along": (
+        walk([0.0] * 10, values=[0, *range(5, -1, -1), 0, 9, 90, 900, 9000]),
+        walk([0.0] * 10, values=[0, *range(5, 1, -1), 3, 9, 20, 90, 900, 9000, 90000]),
+        WRONG_SIGN,
     ),
     "crawling": (
         walk([0.0] * 19, norms=shrinking(0.89, 20)),
@@ -1219,8 +1549,23 @@ WALKS = {  # a run just short of a verdict, one just beyond, and the verdict
 @pytest.mark.parametrize("name", WALKS)
 def test_a_verdict_on_a_descent_begins_at_its_threshold(name):
     short, beyond, words = WALKS[name]
-    assert not explain(short).startswith(words)
-    assert explain(beyond).startswith(words)
+    assert not re.match(words, explain(short))
+    assert re.match(words, explain(beyond))
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5, 8, 14, 20])
+def test_a_right_gradient_is_not_said_to_have_a_wrong_sign(steps):
+    barrier = descent.gradient_descent(
+        lambda x: x - np.log(x), 0.1, learning_rate=1.0, max_steps=steps
+    )
+    quadratic = descent.minimize(
+        lambda x: 0.5 * (x[0] ** 2 + 100 * x[1] ** 2),
+        [0.001, 0.001],
+        optimizers.adam(0.1),
+        max_steps=steps,
+    )
+    for run in (barrier, quadratic):
+        assert explain(run).startswith(("Nothing looks wrong", "Cannot tell"))
 
 
 def test_of_many_runs_the_first_sick_one_is_explained():
@@ -1252,16 +1597,13 @@ def loss_with_dropout():
 
 
 WARD = {
-    "rate too high": (
-        lambda: train(rate=3.0),
-        ("Training goes uphill", "Training is jagged", "Diverged"),
-    ),
+    "rate too high": (lambda: train(rate=3.0), ("Training goes uphill", "Cannot tell", "Diverged")),
     "far too high": (lambda: train(loss=loss_with("relu"), rate=50.0), ("Diverged",)),
     "wrong sign": (lambda: train(optimizer=uphill(0.01)), ("Training goes uphill",)),
-    "rate too low": (lambda: train(rate=1e-6), ("Training hardly moves",)),
+    "rate too low": (lambda: train(rate=1e-6), ("Cannot tell",)),
     "rate too low for batches": (
         lambda: train(rate=1e-7, batch_size=20, rng=generator()),
-        ("Training hardly moves",),
+        ("Cannot tell",),
     ),
     "rate too high for batches": (
         lambda: train(rate=1.0, batch_size=50, rng=generator(1), epochs=30),
@@ -1273,7 +1615,7 @@ WARD = {
     ),
     "dropout left on": (
         lambda: train(loss=loss_with_dropout(), rate=0.05),
-        ("Training is jagged",),
+        ("Cannot tell",),
     ),
 }
 
@@ -1307,10 +1649,15 @@ def test_a_healthy_training_run_in_words(activation, scheme, batch_size, seed):
         rng=generator(seed),
     )
     words = explain(result)
-    assert words.startswith("Nothing looks wrong")
+    on_a_plateau = activation == "sigmoid" and batch_size  # where the noise hides the fall
+    assert words.startswith(("Nothing looks wrong", "Cannot tell")[: 1 + bool(on_a_plateau)])
     for c in (-5.0, 100.0):
         shifted = explain(replace(result, losses=result.losses + c))
-        assert shifted.split("epochs")[1] == words.split("epochs")[1]
+        assert without_numbers(shifted) == without_numbers(words)
+
+
+def without_numbers(words):
+    return re.sub(r"-?\d[\d.e+-]*", "#", words)
 
 
 @pytest.mark.parametrize("c", [-5.0, 100.0])
@@ -1351,10 +1698,8 @@ def test_training_on_from_where_a_run_ended_is_healthy(batch_size, epochs, seed)
         result = train(
             trained(batch_size), rate=0.1, epochs=epochs, batch_size=batch_size, rng=generator(seed)
         )
-        words = explain(result)
-        assert words.startswith(("Nothing looks wrong", "Too few epochs to judge"))
-        if epochs >= 10 or batch_size is None:
-            assert words.startswith("Nothing looks wrong")
+        sick = "Cannot tell" if batch_size else "Nothing looks wrong"
+        assert explain(result).startswith(("Nothing looks wrong", sick))
 
 
 LEVEL = {
@@ -1402,108 +1747,247 @@ def jumping(size, turns, n=80):
     return [*np.linspace(1, 0, n // 2 + 1), *np.cumsum(changes)]
 
 
-def noisy(noises, n=80):
-    """A climb in the first epoch, then a rise and a fall of 1 in turn; the median climbs so far."""
-    return [0, *(noises - 0.5 + np.arange(n) % 2)]
+def ending(*losses, early=(), n=None):
+    """Losses that leave 5 by at most 1, early on, and end with the given ones."""
+    n = len(early) + len(losses) if n is None else n
+    start = [5.0, 4.0] * n
+    return [*start[: n + 1 - len(losses)], *losses]
 
 
+UPHILL, STRAIGHT = "Training goes uphill", "along a straight line"
+JUMPS, UP_AGAIN, ABOVE = "with jumps of up to", "but was at", "above its start"
 CURVES = {  # a run just short of a verdict, one just beyond, and the verdict
-    "straight": (curve(bowed(1.1e-3)), curve(bowed(0.9e-3)), "Training hardly moves"),
-    "straight for ten epochs": (
-        curve(bowed(0, n=9)),
-        curve(bowed(0, n=10)),
-        "Training hardly moves",
+    "tenfold in ten epochs": (
+        curve(ending(14.9, n=10), batches=2),
+        curve(ending(15.1, n=10), batches=2),
+        UPHILL,
     ),
-    "one jump": (curve(jumping(0.24, 1)), curve(jumping(0.26, 1)), "Training is jagged"),
-    "small jumps": (
-        curve(jumping(0.0009, 30)),
-        curve(jumping(0.0011, 30)),
-        "Training is jagged",
+    "a hundredfold in less": (
+        curve(ending(104.0, n=9), batches=2),
+        curve(ending(106.0, n=9), batches=2),
+        UPHILL,
     ),
-    "jumps in half of the epochs": (
-        curve(jumping(0.1, 20)),
-        curve(jumping(0.1, 21)),
-        "Training is jagged",
+    "a hundredfold in four": (curve(ending(106.0, n=3)), curve(ending(106.0, n=4)), UPHILL),
+    "a thousand times the first": (
+        curve([5, 5004.0], batches=2),
+        curve([5, 5006.0], batches=2),
+        UPHILL,
     ),
+    "a thousand": (
+        curve([1e-9, 1e3], batches=2),
+        curve([1e-9, 1.001e3], batches=2),
+        UPHILL,
+    ),
+    "for the last tenth": (
+        curve(ending(20.0, n=20), batches=2),
+        curve(ending(20.0, 20.0, n=20), batches=2),
+        UPHILL,
+    ),
+    "faster than the square": (
+        curve([*range(10), 19.9], batches=2),
+        curve([*range(10), 20.1], batches=2),
+        UPHILL,
+    ),
+    "faster than the square in ten epochs": (
+        curve([*range(9), 45.0], batches=2),
+        curve([*range(10), 45.0], batches=2),
+        UPHILL,
+    ),
+    "faster than the square in four without batches": (
+        curve([*range(3), 45.0]),
+        curve([*range(4), 45.0]),
+        UPHILL,
+    ),
+    "faster than the square in all steps": (
+        curve([0, 1, 1, *range(2, 9), 30.0], batches=2),
+        curve([0, 1, 1.1, *range(2, 9), 30.0], batches=2),
+        UPHILL,
+    ),
+    "above the start": (curve([1, 0.5, 1.49, 0.6]), curve([1, 0.5, 1.51, 0.6]), ABOVE),
+    "above by rounding": (
+        curve([1.0] * 5 + [1 + 4 * EPS]),
+        curve([1.0] * 5 + [1 + 6 * EPS]),
+        ABOVE,
+    ),
+    "up again": (curve([*line(1, 0), 0.24]), curve([*line(1, 0), 0.26]), UP_AGAIN),
+    "one jump": (curve(jumping(0.24, 1)), curve(jumping(0.26, 1)), JUMPS),
+    "small jumps": (curve(jumping(0.0009, 30)), curve(jumping(0.0011, 30)), JUMPS),
+    "jumps in half of the epochs": (curve(jumping(0.1, 20)), curve(jumping(0.1, 21)), JUMPS),
     "jumps and swings": (
         curve([*line(1, 0), *(0.1 * np.sin(np.arange(60)))]),
         curve([*line(1, 0), *(0.1 * np.sin(2 * np.arange(60)))]),
-        "Training is jagged",
+        JUMPS,
     ),
     "jumps in ten epochs": (
         curve([2, 1, 0.5, 0.2, 0, 0.6, 0, 0.6, 0, 0]),
         curve([2, 1, 0.5, 0.2, 0, 0.6, 0, 0.6, 0, 0, 0]),
-        "Training is jagged",
+        JUMPS,
     ),
     "jumps without batches": (
-        curve(jumping(0.5, 30), batches=2),
-        curve(jumping(0.5, 30)),
-        "Training is jagged",
+        curve(jumping(0.5, 31), batches=2),
+        curve(jumping(0.5, 31)),
+        JUMPS,
     ),
-    "up again": (
-        curve([*line(1, 0), *np.linspace(0, 0.24, 80), *[0.24] * 10]),
-        curve([*line(1, 0), *np.linspace(0, 0.26, 80), *[0.26] * 10]),
-        "Training has come up again",
-    ),
-    "up again for a tenth": (
-        curve([*line(1, 0), *[0.0] * 81, 0.2, 0.4, *[0.6] * 7]),
-        curve([*line(1, 0), *[0.0] * 79, 0.2, 0.4, *[0.6] * 9]),
-        "Training has come up again",
-    ),
-    "up again in ten epochs with batches": (
-        curve([1, 0.9, 0.5, 0, *np.linspace(0.6, 0.601, 6)], batches=2),
-        curve([1, 0.9, 0.5, 0, *np.linspace(0.6, 0.601, 7)], batches=2),
-        "Training has come up again",
-    ),
-    "up again in batches": (
-        curve([15, 1, 0, *(13.1 + np.arange(60) % 2)], batches=2),
-        curve([15, 1, 0, *(14.1 + np.arange(60) % 2)], batches=2),
-        "Training has come up again",
-    ),
-    "higher by rounding": (
-        curve([1.0] * 5 + [1 + 4 * EPS]),
-        curve([1.0] * 5 + [1 + 6 * EPS]),
-        "Training goes uphill",
-    ),
-    "higher by noise": (
-        curve(noisy(9.9), batches=2),
-        curve(noisy(10.1), batches=2),
-        "Training goes uphill",
-    ),
-    "higher in ten epochs with batches": (
-        curve(range(10), batches=2),
-        curve(range(11), batches=2),
-        "Training goes uphill",
-    ),
+    "straight": (curve(bowed(1.1e-3)), curve(bowed(0.9e-3)), STRAIGHT),
+    "straight for ten epochs": (curve(bowed(0, n=9)), curve(bowed(0, n=10)), STRAIGHT),
 }
 
 
 @pytest.mark.parametrize("name", CURVES)
 def test_a_verdict_on_training_begins_at_its_threshold(name):
     short, beyond, words = CURVES[name]
-    assert not explain(short).startswith(words)
-    assert explain(beyond).startswith(words)
+    assert words not in explain(short)
+    assert words in explain(beyond)
+    assert explain(beyond).startswith(UPHILL if words == UPHILL else "Cannot tell: the loss went")
 
 
-@pytest.mark.parametrize(("share", "level"), [(0.011, False), (0.009, True)])
-def test_a_run_is_level_if_its_last_tenth_won_a_hundredth_of_its_second_half(share, level):
-    losses = [*line(3, 2.5, 2, 1.5, 1.25, 1.0, 0.8, 0.5, share)[:-1], *[share] * 11, *[0.0] * 10]
-    assert len(losses) == 101
-    assert losses[50] == 1.0
-    assert ("has levelled off" in explain(curve(losses))) == level
+def tail(*losses):
+    """A fall from 30 in as many epochs as the given losses have steps, then these."""
+    fall = np.linspace(30, losses[0], len(losses) - 1, endpoint=False)
+    return curve([*fall, *losses], batches=2)
 
 
-def test_too_few_epochs_with_batches_do_not_tell_a_climb():
-    words = explain(curve([1, 2, 3], batches=2))
-    assert words.startswith("Too few epochs to judge: the loss went from 1 to 3 in 2 epochs")
+FALLING, RISING, LEVELLED, BETWEEN = "still falling", "is rising", "levelled off", "stays between"
+COURSES = {
+    "falls": (tail(6, 5, 4, 3, 2, 1), FALLING),
+    "falls in 14 of 15 pairs": (tail(6, 5, 3, 4, 2, 1), FALLING),
+    "falls in 13 of 15 pairs": (tail(5, 6, 3, 4, 2, 1), BETWEEN),
+    "ends below 18 of 20": (tail(*range(20, 0, -1), 2.5), FALLING),
+    "ends below 17 of 20": (tail(*range(20, 0, -1), 3.5), BETWEEN),
+    "rises": (tail(1, 1.1, 1.2, 1.3, 1.4, 1.5), RISING),
+    "swings": (tail(1.857, 0.913, 0.377, 0.274, 0.558, 1.125), BETWEEN),
+    "last quarter of 0.011": (tail(*line(1.0, 0.011)[:10], *line(0.011, 0.0)), FALLING),
+    "last quarter of 0.009": (tail(*line(1.0, 0.009)[:10], *line(0.009, 0.0)), LEVELLED),
+    "level in eight epochs": (tail(3, 2, 1, 1, 1), LEVELLED),
+    "level in seven": (curve([9, 7, 6, 5, 3, 1, 1, 1]), BETWEEN),
+    "four epochs": (curve([4, 3, 2, 1, 0.5]), FALLING),
+    "three epochs": (curve([4, 3, 2, 1]), "so short a run tells no more"),
+    "level at once": (curve([1.0, 1.0]), "is level"),
+}
+
+
+@pytest.mark.parametrize("name", COURSES)
+def test_the_end_of_a_healthy_curve_is_described_by_what_it_does(name):
+    run, words = COURSES[name]
+    assert explain(run).startswith("Nothing looks wrong: the loss went from")
+    assert words in explain(run)
+
+
+def test_long_curves_and_those_near_the_largest_float_are_described():
+    assert FALLING in explain(curve(1 / np.arange(1.0, 200_000)))
+    assert explain(curve([1.0, 1e300, 1.7e308] * 9, batches=2)).startswith((UPHILL, "Cannot tell"))
+    assert explain(curve([8e307, -8e307] * 9)).startswith("Cannot tell")
+
+
+def first_epochs(result, *lengths):
+    """The run as it was after so many epochs."""
+    each = result.steps // result.epochs
+    for n in lengths:
+        if n <= result.epochs:
+            yield replace(result, losses=result.losses[: n + 1], epochs=n, steps=n * each)
+
+
+def linear(seed, sign=1.0, m=80):
+    """Linear regression on three columns, with noise."""
+    rng = generator(seed)
+    rows = rng.normal(size=(m, 3))
+    y = rows @ [[1.0], [2.0], [-1.0]] + 0.5 * rng.normal(size=(m, 1))
+    return nn.init_params([3, 1], rng=rng), (rows, y)
+
+
+LENGTHS = 1, 2, 3, 5, 7, 10, 11, 12, 13, 14, 16, 20, 24, 30, 40
+STABLE = {
+    "sgd": optimizers.sgd(0.05),
+    "momentum 0.9": optimizers.sgd(0.05, momentum=0.9),
+    "momentum 0.95": optimizers.sgd(0.02, momentum=0.95),
+    "momentum 0.95, fast": optimizers.sgd(0.05, momentum=0.95),
+    "momentum 0.97": optimizers.sgd(0.02, momentum=0.97),
+    "adam": optimizers.adam(0.05),
+}
+
+
+def is_true(words, losses):
+    """Tell whether what is said of the end of a curve can be seen in it."""
+    half = losses[len(losses) // 2 :]
+    if FALLING in words:
+        return losses[-1] < np.median(half) < half[0]
+    if RISING in words:
+        return losses[-1] > np.median(half) > half[0]
+    return LEVELLED not in words or np.ptp(losses[-len(losses) // 5 :]) < np.ptp(half) / 50
+
+
+@pytest.mark.parametrize("batch_size", [None, 16])
+@pytest.mark.parametrize("name", STABLE)
+def test_no_stable_run_is_called_sick_however_long_it_is(name, batch_size):
+    told = {"Nothing looks wrong": 0, "Cannot tell": 0}
+    for seed in range(4):
+        params, data = linear(seed)
+        options = {"batch_size": batch_size, "rng": generator(seed)}
+        fresh = train(params, data=data, optimizer=STABLE[name], epochs=40, **options)
+        warm = train(fresh.params, data=data, optimizer=STABLE[name], epochs=40, **options)
+        for run in (fresh, warm):
+            for cut in first_epochs(run, *LENGTHS):
+                for c in (0.0, -100.0):
+                    words = explain(replace(cut, losses=cut.losses + c))
+                    told[words.split(":")[0]] += run is fresh
+                    assert is_true(words, cut.losses)
+    assert told["Nothing looks wrong"] > 1.5 * told["Cannot tell"]
+
+
+EXPLODING = {
+    "rate of 0.9": (1.0, optimizers.sgd(0.9)),
+    "rate of 1.2": (1.0, optimizers.sgd(1.2)),
+    "inputs a thousand times": (1e3, optimizers.sgd(0.05)),
+    "sign": (1.0, uphill(0.05)),
+}
+
+
+@pytest.mark.parametrize("batch_size", [None, 8])
+@pytest.mark.parametrize("name", EXPLODING)
+def test_an_explosion_is_called_one_whatever_the_batches(name, batch_size):
+    stretch, optimizer = EXPLODING[name]
+    found = set()
+    for seed in range(4):
+        params, (rows, y) = linear(seed)
+        run = train(
+            params,
+            data=(stretch * rows, y),
+            optimizer=optimizer,
+            epochs=30,
+            batch_size=batch_size,
+            rng=generator(seed),
+        )
+        for cut in first_epochs(run, *LENGTHS):
+            words, (first, *_, last) = explain(cut), cut.losses
+            if last > 2 * first:
+                assert words.startswith((UPHILL, "Cannot tell", "Diverged"))
+            if last > 1e3 * max(1, first):
+                assert words.startswith((UPHILL, "Diverged"))
+                found.add(cut.epochs)
+    assert found or batch_size is None
+
+
+@pytest.mark.parametrize("epochs", [1, 5, 20, 60])
+def test_a_rate_that_is_too_high_for_the_classes_is_not_called_healthy(epochs):
+    run = train(
+        network("he", sizes=(4, 16, 3)),
+        lambda params, X, y: nn.cross_entropy(nn.forward(params, X, activation="relu"), y),
+        (FLOWERS, CLASSES),
+        rate=20.0,
+        epochs=60,
+        batch_size=10,
+        rng=generator(),
+    )
+    (cut,) = first_epochs(run, epochs)
+    assert not explain(cut).startswith("Nothing looks wrong")
 
 
 @pytest.mark.parametrize("epochs", [5, 20, 300])
 @pytest.mark.parametrize("seed", range(3))
 def test_swings_in_full_batches_are_healthy(seed, epochs):
     for optimizer in (optimizers.sgd(0.03, momentum=0.9), optimizers.adam(0.01)):
-        result = train(network(seed=seed), optimizer=optimizer, epochs=epochs)
-        assert explain(result).startswith("Nothing looks wrong")
+        words = explain(train(network(seed=seed), optimizer=optimizer, epochs=epochs))
+        assert words.startswith(("Nothing looks wrong", "Cannot tell")[: 1 + (epochs == 5)])
 
 
 def test_one_epoch_can_be_explained():
@@ -1516,7 +2000,7 @@ def test_training_that_loses_what_it_had_has_come_up_again():
         [result.losses, np.linspace(result.losses[-1], 0.8 * result.losses[0], 200)]
     )
     words = explain(nn.TrainResult(**vars(result) | {"losses": losses}))
-    assert words.startswith("Training has come up again")
+    assert words.startswith("Cannot tell: the loss went from 0.2434 to 0.1947 in 400 epochs, but")
     assert "after epoch 200" in words
 
 

@@ -250,6 +250,13 @@ def test_rate_0_hides_nothing_and_one_seed_gives_one_mask():
 # Early stopping
 
 
+def test_an_improvement_is_measured_from_the_last_one():
+    losses = [1, 0.85, 0.8, 0.72]  # 0.72 is 0.13 below 0.85, and only 0.08 below 0.8
+    assert stop_index(losses, patience=2, min_improvement=0.1) == Stop(best=3, stopped=None)
+    losses = [1, 0.95, 0.9, 0.89]  # 0.9 is the last improvement, 0.89 the lowest
+    assert stop_index(losses, patience=5, min_improvement=0.07) == Stop(best=2, stopped=None)
+
+
 def test_training_stops_patience_epochs_after_the_best():
     assert stop_index([5, 3, 2, 2.5, 2.6, 1], patience=2) == Stop(best=2, stopped=4)
     assert stop_index([5, 3, 2, 2.5, 2.6, 1], patience=3) == Stop(best=5, stopped=None)

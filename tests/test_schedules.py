@@ -175,10 +175,24 @@ def test_shapes_that_make_no_sense_are_refused(make, words):
 
 
 @every_schedule
-@pytest.mark.parametrize("k", [-1, [0, -2], "3", None])
+@pytest.mark.parametrize(
+    "k", [-1, [0, -2], "3", None, math.nan, math.inf, [1.0, math.nan], -(10**30)]
+)
 def test_step_numbers_below_0_and_other_things_are_refused(name, k):
     with pytest.raises(ValueError, match="step number"):
         SCHEDULES[name](k)
+
+
+@every_schedule
+def test_a_step_number_may_have_more_digits_than_a_machine_word(name):
+    assert SCHEDULES[name](10**30) == SCHEDULES[name](1e30)
+
+
+def test_a_truth_value_is_no_rate():
+    with pytest.raises(
+        TypeError, match=r"rate must be a number above 0, got True; write rate=1\.0"
+    ):
+        constant(True)
 
 
 TRACEABLE = {
