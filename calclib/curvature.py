@@ -123,8 +123,8 @@ def classify(hess, *, tol=1e-6, error=0.0):
     Raises
     ------
     ValueError
-        If `hess` is not square, not finite or not symmetric, `tol` is outside [0, 1), or `error`
-        is negative.
+        If `hess` is not square, not finite or not symmetric, or an eigenvalue overflows; if `tol`
+        is outside [0, 1), or `error` is negative.
     TypeError
         If `hess` does not hold real numbers.
 
@@ -173,7 +173,7 @@ def classify(hess, *, tol=1e-6, error=0.0):
     tol = _validate.fraction(_validate.number(tol, "tol"), "tol")
     error = _validate.at_least_zero(_validate.number(error, "error"), "error")
     eigenvalues, eigenvectors = np.linalg.eigh(_symmetric(hess, error))
-    sizes = np.abs(eigenvalues)
+    sizes = np.abs(_floats(eigenvalues))
     zero = sizes <= max(tol * sizes.max(), error)
     up, down = (eigenvalues > 0) & ~zero, (eigenvalues < 0) & ~zero
     if up.any() and down.any():
@@ -202,12 +202,15 @@ def max_stable_rate(hess):
     Raises
     ------
     ValueError
-        If `hess` is not square, not finite or not symmetric.
+        If `hess` is not square, not finite or not symmetric, or an eigenvalue overflows.
     TypeError
         If `hess` does not hold real numbers.
 
     Notes
     -----
+    A lambda_max of at most n eps times the largest size, eps = 2.2e-16, is what rounding leaves of
+    0, and counts as 0.
+
     On a quadratic a step multiplies the error along an eigenvector by 1 - rate lambda. That is
     shorter than 1 for every positive lambda when the rate is below 2 / lambda_max. Along a negative
     lambda the error grows at any rate: no rate makes a saddle or a maximum stable.
@@ -219,8 +222,9 @@ def max_stable_rate(hess):
     >>> max_stable_rate([[2.0, 0.0], [0.0, 20.0]])
     0.1
     """
-    largest = float(np.linalg.eigvalsh(_symmetric(hess))[-1])
-    return 2 / largest if largest > 0 else np.inf
+    lambdas = _floats(np.linalg.eigvalsh(_symmetric(hess)))
+    rounding = len(lambdas) * np.finfo(float).eps * np.abs(lambdas).max()
+    return 2 / float(lambdas[-1]) if lambdas[-1] > rounding else np.inf
 
 
 def top_eigenvalue(hvp, n, *, rng, tol=1e-8, max_steps=1000):
@@ -405,6 +409,16 @@ def _symmetric(hess, error=0.0):
             "they are differences of a gradient, use (H + H.T) / 2"
         )
     return H / 2 + H.T / 2
+
+
+def _floats(eigenvalues):
+    """Return the eigenvalues, if none is beyond all floats; of a finite matrix one can be."""
+    if not np.isfinite(eigenvalues).all():
+        raise ValueError(
+            f"hess must have eigenvalues of at most {np.finfo(float).max:.2g} in size, got entries "
+            "whose sum is larger; divide fun by its size"
+        )
+    return eigenvalues
 
 
 def _product(hvp, v, step):

@@ -51,7 +51,8 @@ class DescentResult:
         The gradient there.
     status : str or ndarray of str, shape (k,)
         "converged", "max_steps" or "diverged"; from `newton` also "singular", when its step is not
-        defined; from a line search also "stalled", when it finds no step that lowers fun.
+        defined; "stalled", when a line search finds no step that lowers fun, or when, without
+        `grad`, the gradient is no longer than the error of its differences.
     message : str or tuple of k str
         A sentence: which test fired, and what to try.
     path : ndarray, shape (steps + 1,), (steps + 1, n) or (steps + 1, n, k)
@@ -172,8 +173,9 @@ def minimize(
     max_steps : int, default 1000
         The most steps to take, at least 1.
     tol : float, default 1e-6
-        Stop when the Euclidean length of the gradient is at most this, in units of fun over units
-        of x. With 0 a run only stops where the gradient is exactly zero.
+        Stop when the Euclidean length of the gradient, and of its error without `grad`, is at most
+        this, in units of fun over units of x. With 0 a run only stops where the gradient is exactly
+        zero.
     diverge_at : float, default 1e10
         Stop when the Euclidean length of x is above this, in units of x.
     callback : callable, optional
@@ -182,7 +184,7 @@ def minimize(
     Returns
     -------
     DescentResult
-        With status "converged", "max_steps" or "diverged".
+        With status "converged", "max_steps", "diverged" or, without `grad`, "stalled".
 
     Raises
     ------
@@ -198,6 +200,12 @@ def minimize(
     The test is the length of the gradient, never the length of the step: a tiny rate makes tiny
     steps anywhere. A short gradient shows a flat point, which can be a plateau, a ridge or a
     saddle. With momentum the test can fire while the velocity is still large.
+
+    Central differences with the step h_j = eps^(1/3) max(1, |x_j|) lose eps |fun(x)| / (2 h_j) of
+    each entry where fun rounds in its last digit alone. The length of these is the error: 2e-11
+    |fun(x)| for a number x of size 1. A run without `grad` has converged when the length of the
+    gradient and the error are together at most `tol`, and stalls where the error is as long as the
+    gradient. A `grad` that is given counts as exact.
 
     A run has diverged when x passes `diverge_at`, or when the step, or `fun` or its gradient at the
     next point, is not finite. Such a next point is left out: every point of the result is finite.
@@ -326,7 +334,7 @@ def gradient_descent(
     Returns
     -------
     DescentResult
-        With status "converged", "max_steps" or "diverged".
+        With status "converged", "max_steps", "diverged" or, without `grad`, "stalled".
 
     Raises
     ------
@@ -384,7 +392,8 @@ def newton(
         As in `minimize`.
     hess : callable, optional
         The Hessian of `fun`, from x to shape (n, n), symmetric; to a number where x is one. Without
-        it, central differences of `fun`: ``numerical.hessian_with_error(fun)``.
+        it, central differences of `grad`, ``numerical.jacobian_with_error(grad)``, or without that
+        of `fun`, ``numerical.hessian_with_error(fun)``.
     damping : float, default 0.0
         What is added to every eigenvalue of H, in units of fun over units of x squared, 0 or above.
     line_search : bool, default False
@@ -393,14 +402,15 @@ def newton(
     max_steps : int, default 100
         The most steps to take, at least 1.
     tol : float, default 1e-8
-        Stop when the Euclidean length of the gradient is at most this, in units of fun over units
-        of x.
+        As in `minimize`. At x of size 1 differences reach 1e-8 where |fun| is below 500; beyond,
+        give `grad`.
 
     Returns
     -------
     DescentResult
-        With status "converged", "max_steps", "diverged", "singular" or, with `line_search`,
-        "stalled". The message of a run that converged says of what kind the point is.
+        With status "converged", "max_steps", "diverged", "singular" or, with `line_search` or
+        without `grad`, "stalled". The message of a run that converged says of what kind the point
+        is.
 
     Raises
     ------
@@ -430,10 +440,15 @@ def newton(
 
     An eigenvalue of H + damping I counts as zero when its size is at most n 2.2e-16 times the
     largest, for rounding, or at most the error of H. The step is then not defined, and the status
-    "singular". Of a Hessian by differences of `fun` the error is measured at each point, as
-    `numerical.hessian_with_error` says. A `hess` that is given counts as exact but for what is
-    unsymmetric in it: the error is the length of H - H^T. It is 0 for ``numerical.hessian(fun)``,
-    whose error is not; leave `hess` out instead.
+    "singular". Of a Hessian by differences the error is measured at each point, as
+    `numerical.jacobian_with_error` and `numerical.hessian_with_error` say. The second grows with
+    |fun|, so that `grad` helps where the values are large. A `hess` that is given counts as exact
+    but for what is unsymmetric in it: the error is the length of H - H^T. It is 0 for
+    ``numerical.hessian(fun)``, whose error is not; leave `hess` out instead.
+
+    The damping that the message of a "singular" run advises makes H + damping I positive definite
+    whatever the error, and the step along a direction without positive curvature no longer than
+    max(1, |x|).
 
     Differences of a gradient, ``hess=numerical.jacobian(grad)``, are not quite symmetric; the step
     takes (H + H^T) / 2. Where r is the smallest max(1, |x_j|), rounding makes H and H^T differ by
@@ -445,8 +460,9 @@ def newton(
     one step further differs by more than a quarter of its smallest eigenvalue: then the run is
     still on its way to a degenerate point, or down a slope such as exp(x) that has no flat one.
 
-    A step costs one Hessian and its eigenvectors, of the order of n^3 operations. By differences it
-    takes 4 n (n + 1) + 2 values of `fun` for the Hessian and its error; `nfev` counts them.
+    A step costs one Hessian and its eigenvectors, of the order of n^3 operations. By differences
+    the Hessian and its error take 4 n + 2 gradients, which `njev` counts, or without `grad`
+    4 n (n + 1) + 2 values of `fun`, which `nfev` counts.
 
     References
     ----------
@@ -477,12 +493,13 @@ def newton(
     if damping < 0:
         raise ValueError(f"damping must be 0 or above, got {damping}; 0 is the plain method")
     run = _Run(fun, x0, grad, max_steps, tol, diverge_at, callback)
+    from_values = grad is None and hess is None
     hess = _measured_hessian(run) if hess is None else _given_hessian(hess)
     advice = "another start" if line_search else "line_search=True, or another start"
 
     with np.errstate(all="ignore"):
         H, error = hess(run.x)
-        if not np.isfinite(H).all():
+        if not _has_eigenvalues(H):
             raise ValueError(
                 f"hess is not finite at the start {_validate.show(run.x)}; "
                 "start where the second derivatives are defined"
@@ -490,15 +507,15 @@ def newton(
         _refuse_lopsided(run, H)
         status = run.status()
         while status is None:
-            if not np.isfinite(H).all():
+            if not _has_eigenvalues(H):
                 status, why = _DIVERGED, "the Hessian is not finite at x, so no step is defined"
                 break
             point = _eigen(H + damping * np.eye(len(H)), error)
             lambdas, vectors = point.eigenvalues, point.eigenvectors
-            if np.isinf(point.condition_number):
-                status, why = _SINGULAR, _singular(lambdas, damping, error)
-                break
             parts = vectors.T @ run.g.ravel()
+            if np.isinf(point.condition_number):
+                status, why = _SINGULAR, _singular(run, lambdas, parts, damping, error, from_values)
+                break
             if line_search:
                 lambdas = np.abs(lambdas)
             p = -(vectors @ (parts / lambdas)).reshape(run.x.shape)
@@ -705,12 +722,13 @@ def _descend(fun, x, optimizer, grad, max_steps, tol, diverge_at, callback):
     max_steps, tol, diverge_at = _limits(max_steps, tol, diverge_at)
     runs = x.shape[1:]
     fun = _Counted("fun", fun)
+    error_at = _lost_in_rounding if grad is None else _nothing_lost
     grad = _Counted("grad", _central(fun, runs) if grad is None else grad)
 
     with np.errstate(all="ignore"):
         value, g = fun(x), grad(x)
         _check_start(x, value, g, diverge_at)
-        norm = _length(g)
+        norm, error = _length(g), error_at(x, value)
         state = optimizer.init(x)
         nit = np.zeros(runs, dtype=int)
         lost = np.zeros(runs, dtype=bool)  # fun or its gradient not finite at the next point
@@ -720,7 +738,7 @@ def _descend(fun, x, optimizer, grad, max_steps, tol, diverge_at, callback):
         _report(callback, 0, x, value, g)
 
         for k in range(1, max_steps + 1):
-            running = (norm > tol) & ~lost & ~far
+            running = (norm + error > tol) & (norm > error) & ~lost & ~far
             if not running.any():
                 break
             step, state = optimizer.update(g, state, x)
@@ -732,7 +750,7 @@ def _descend(fun, x, optimizer, grad, max_steps, tol, diverge_at, callback):
             if not moved.any():
                 lost |= running
                 break
-            norm = _length(g)
+            norm, error = _length(g), error_at(x, value)
             lost |= running & ~moved
             far |= moved & (_length(x) > diverge_at)
             nit += moved
@@ -741,8 +759,12 @@ def _descend(fun, x, optimizer, grad, max_steps, tol, diverge_at, callback):
             norms.append(norm)
             _report(callback, k, x, value, g)
 
-    status = np.where(lost | far, _DIVERGED, np.where(norm <= tol, _CONVERGED, _MAX_STEPS))
-    each = np.broadcast(status, nit, norm, _length(x), lost)
+    status = np.select(
+        [lost | far, norm + error <= tol, norm <= error],
+        [_DIVERGED, _CONVERGED, _STALLED],
+        _MAX_STEPS,
+    )
+    each = np.broadcast(status, nit, norm, error, _length(x), lost)
     messages = tuple(_message(*run, broken.get(j), tol, diverge_at) for j, run in enumerate(each))
     single = not runs
     return DescentResult(
@@ -786,6 +808,7 @@ class _Run:
         self.x = _validate.start(x0)
         self.max_steps, self.tol, self.diverge_at = _limits(max_steps, tol, diverge_at)
         self.fun, self.callback = _Counted("fun", fun), callback
+        self.error_at = _lost_in_rounding if grad is None else _nothing_lost
         self.grad = _Counted("grad", _central(self.fun, ()) if grad is None else grad)
         with np.errstate(all="ignore"):
             self.value, self.g = self.fun(self.x), self.grad(self.x)
@@ -805,8 +828,10 @@ class _Run:
         """Say why to stop here, or None."""
         if _length(self.x) > self.diverge_at:
             return _DIVERGED
-        if self.norm <= self.tol:
+        if self.norm + self.error <= self.tol:
             return _CONVERGED
+        if self.norm <= self.error:
+            return _STALLED
         return _MAX_STEPS if self.nit == self.max_steps else None
 
     def move(self, x):
@@ -820,6 +845,7 @@ class _Run:
 
     def go(self, x, value, g):
         self.x, self.value, self.g = np.asarray(x), np.asarray(value), np.asarray(g)
+        self.error = self.error_at(self.x, self.value)
         self.path.append(self.x)
         self.values.append(self.value)
         self.norms.append(_length(self.g))
@@ -828,7 +854,7 @@ class _Run:
     def result(self, status, why, advice, optimizer):
         """Give the result; `why` is what the method knows about its end, `advice` what to try."""
         after = "1 step" if self.nit == 1 else f"{self.nit} steps"
-        above = f"the gradient's length {self.norm:.2g} is still above tol = {self.tol:g}"
+        above = _above(self.norm, self.error, self.tol)
         if status == _CONVERGED:
             message = (
                 f"Converged after {after}: the gradient's length {self.norm:.2g} is at most "
@@ -836,10 +862,13 @@ class _Run:
             )
         elif status == _MAX_STEPS:
             message = f"Stopped by max_steps after {after}: {above}. Try more steps, or {advice}."
+        elif status == _STALLED and self.norm <= self.error:
+            message = _unresolved(after, self.norm, self.error, self.tol)
         elif status == _STALLED:
+            way = "give grad" if self.error else "compare grad with numerical.grad(fun)"
             message = (
                 f"Stalled after {after}: the line search found no step that lowers fun, and "
-                f"{above}. Try a larger tol, or compare grad with numerical.grad(fun)."
+                f"{above}. Try a larger tol, or {way}."
             )
         elif status == _SINGULAR:
             message = f"Stopped after {after}: {why}"
@@ -868,19 +897,27 @@ class _Run:
 
 
 def _measured_hessian(run):
-    """Give the function x -> (H, error) by differences of the counted fun, NaN where undefined."""
-    run.fun.is_differenced = True
+    """Give the function x -> (H, error) by differences of the counted grad, if it is given, or fun.
+
+    H is NaN where they are undefined.
+    """
 
     def nothing(x):
-        return np.full(x.shape * 2, np.nan), np.nan
+        return np.full((x.size, x.size), np.nan), np.nan
 
-    pair = _nan_outside(numerical.hessian_with_error(run.fun), nothing)
+    def of_slopes(x):
+        J, error = jacobian(x.ravel())
+        return (J + J.T) / 2, max(error, _length((J - J.T).ravel()))
 
-    def measured(x):
-        H, error = pair(x)
+    def of_values(x):
+        H, error = hessian(x)
         return np.reshape(H, (x.size, x.size)), error
 
-    return measured
+    given = run.error_at is _nothing_lost
+    (run.grad if given else run.fun).is_differenced = True
+    jacobian = numerical.jacobian_with_error(lambda x: run.grad(x.reshape(run.x.shape)))
+    hessian = numerical.hessian_with_error(run.fun)
+    return _nan_outside(of_slopes if given else of_values, nothing)
 
 
 def _given_hessian(hess):
@@ -899,6 +936,11 @@ def _eigen(H, error):
     return curvature.classify(H, tol=len(H) * _EPS, error=error)
 
 
+def _has_eigenvalues(H):
+    """Tell whether H is finite, and its eigenvalues are, which are at most its length in size."""
+    return np.isfinite(_length(H.ravel()))
+
+
 def _refuse_lopsided(run, H):
     """Refuse an H that is less symmetric than even one-sided differences of a gradient are."""
     r = np.maximum(1, np.abs(run.x)).min()
@@ -906,24 +948,29 @@ def _refuse_lopsided(run, H):
         curvature.classify(H)  # raises
 
 
-def _singular(lambdas, damping, error):
-    """Say that (H + damping I) p = -g has no single solution, and what to try."""
+def _singular(run, lambdas, parts, damping, error, from_values):
+    """Say that (H + damping I) p = -g has no single solution, and what to try.
+
+    The damping advised makes H + damping I positive definite whatever the error, and each part of
+    the step where it was not no longer than max(1, |x|).
+    """
     matrix = "the Hessian" if damping == 0 else "the damped Hessian"
     which = "it" if len(lambdas) == 1 else "one of them"
     within = f" within the error {error:.2g}" if error > 0 else ""
     size = np.abs(lambdas).max()
-    more = max(1e-3 * size, 10 * error) if size > error else 1
-    enough = damping + max(0, -lambdas[0]) + more
+    reach = np.abs(parts[lambdas <= max(error, 1e-8 * size)]).max() / max(1, _length(run.x))
+    enough = damping - lambdas[0] + max(2 * error, 1e-8 * size, reach)
+    other = " Or give grad, whose differences err by less." if from_values else ""
     return (
         f"{matrix} has {_spread(lambdas)}, and {which} counts as zero{within}, so Newton's step is "
-        f"not defined. Use damping, for example damping={enough:.2g}: it solves "
-        "(H + damping I) p = -g."
+        f"not defined. Use damping, for example damping={1.06 * enough:.2g}: it solves "
+        f"(H + damping I) p = -g.{other}"
     )
 
 
 def _landing(run, H, error, hess, damping, line_search):
     """Say of what kind the flat point is where Newton's method has landed."""
-    if not np.isfinite(H).all():
+    if not _has_eigenvalues(H):
         return "The Hessian is not finite there and does not tell the kind of the point."
     point = _eigen(H, error)
     has = f"The Hessian there has {_spread(point.eigenvalues)}"
@@ -1120,10 +1167,10 @@ class _Counted:
             )
         if self.is_differenced and out.dtype in (np.float16, np.float32):
             raise TypeError(
-                f"fun must compute in float64 where its slope comes from differences, got "
+                f"{self.name} must compute in float64 where its slope comes from differences, got "
                 f"{out.dtype} at x={_validate.show(x[:, 0] if x.ndim == 2 else x)}; give all that "
-                "fun computes with this precision (to convert its result is too late), or give its "
-                "derivatives"
+                f"{self.name} computes with this precision (to convert its result is too late), or "
+                "give its derivatives"
             )
         if out.shape != expected:
             raise ValueError(_shape_message(self.name, x.shape, out.shape))
@@ -1201,6 +1248,17 @@ def _central(fun, runs):
     return columns if runs else single
 
 
+def _lost_in_rounding(x, value):
+    """Give the length of what central differences lose of the gradient, eps |value| / (2 h_j)."""
+    h = _EPS ** (1 / 3) * np.maximum(1, np.abs(x))  # numerical.default_step(x)
+    return _EPS * np.abs(value) * _length(1 / (2 * h))
+
+
+def _nothing_lost(x, value):
+    """Give the error of a gradient that counts as exact."""
+    return 0.0
+
+
 def _nan_outside(derivative, nothing):
     """Give a derivative by differences of a counted `fun`, nothing(x) where `fun` is undefined."""
 
@@ -1258,7 +1316,26 @@ def _check_start(x, value, g, diverge_at):
             )
 
 
-def _message(status, nit, norm, length, lost, broken, tol, diverge_at):
+def _above(norm, error, tol):
+    """Say why the gradient does not count as short."""
+    if norm > tol:
+        return f"the gradient's length {norm:.2g} is still above tol = {tol:g}"
+    return (
+        f"the gradient's length {norm:.2g} may be off by {error:.2g}, the rounding of its "
+        f"differences, and is not surely at most tol = {tol:g}"
+    )
+
+
+def _unresolved(after, norm, error, tol):
+    """Say that a gradient by differences is lost in the rounding of fun."""
+    return (
+        f"Stalled after {after}: differences of fun cannot resolve the gradient there. Its length "
+        f"{norm:.2g} may be off by {error:.2g}, the rounding of fun, which tol = {tol:g} does not "
+        f"allow. Give grad, or a tol of {1.06 * (norm + error):.2g}."
+    )
+
+
+def _message(status, nit, norm, error, length, lost, broken, tol, diverge_at):
     """Say which test fired and what to try."""
     after = "1 step" if nit == 1 else f"{nit} steps"
     if status == _CONVERGED:
@@ -1266,10 +1343,12 @@ def _message(status, nit, norm, length, lost, broken, tol, diverge_at):
             f"Converged after {after}: the gradient's length {norm:.2g} is at most tol = {tol:g}. "
             f"{_LOOK}"
         )
+    if status == _STALLED:
+        return _unresolved(after, norm, error, tol)
     if status == _MAX_STEPS:
         return (
-            f"Stopped by max_steps after {after}: the gradient's length {norm:.2g} is still above "
-            f"tol = {tol:g}. Try more steps, or another learning rate."
+            f"Stopped by max_steps after {after}: {_above(norm, error, tol)}. "
+            "Try more steps, or another learning rate."
         )
     if broken:
         return (

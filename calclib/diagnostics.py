@@ -1363,7 +1363,8 @@ def explain(result):
     for a loss at least 4 eps^2, what an exact fit to numbers near 1 leaves. Only the last sign of
     an explosion, below, looks at a value: a constant added to a loss may hide it.
 
-    Of a descent that did not converge (the words of newton and lbfgs are those of their message):
+    Of a descent that did not converge (the words of newton, lbfgs and a stalled run are those of
+    their message):
 
     - the next point is not finite, or it diverged on its way down;
     - the last two steps are opposite and equal within a thousandth: a two-cycle;
@@ -1440,7 +1441,7 @@ def _explain_descent(result):
             f"{norms[-1]:.2g}. A flat point can be a minimum, a saddle or a plateau: "
             "curvature.classify tells."
         )
-    if not isinstance(result.optimizer, Optimizer):  # newton and lbfgs have no rate to change
+    if result.status == "stalled" or not isinstance(result.optimizer, Optimizer):  # no rate helps
         return f"{result.message} On the way {story}."
 
     diverged, rounding = result.status == "diverged", _ROUNDING * np.abs(values).max()

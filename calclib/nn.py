@@ -79,7 +79,7 @@ def init_params(sizes, *, rng, scheme="he"):
     ValueError
         If there are fewer than two sizes, one is below 1, or the scheme is not known.
     TypeError
-        If a size is not a whole number, or `rng` is not a generator.
+        If `sizes` is no sequence, a size is not a whole number, or `rng` is not a generator.
 
     Notes
     -----
@@ -105,6 +105,13 @@ def init_params(sizes, *, rng, scheme="he"):
     >>> [layer.W.shape for layer in params]
     [(1, 16), (16, 16), (16, 1)]
     """
+    try:
+        sizes = list(sizes)
+    except TypeError:
+        raise TypeError(
+            f"sizes must be a sequence of whole numbers, got {sizes!r}; write [1, 16, 1] for one "
+            "input, 16 hidden units and one output"
+        ) from None
     sizes = [_validate.positive_int(n, f"sizes[{k}]") for k, n in enumerate(sizes)]
     if len(sizes) < 2:
         raise ValueError(f"sizes must hold at least two numbers, got {sizes}; try [1, 16, 1]")
@@ -127,8 +134,8 @@ def gelu(x):
 
     Parameters
     ----------
-    x : float, ndarray or Var
-        The argument, element by element.
+    x : float, array_like or Var
+        The argument, element by element. Lists, integers and booleans are promoted to float64.
 
     Returns
     -------
@@ -151,7 +158,8 @@ def gelu(x):
     >>> gelu(np.array([-1.0, 0.0, 1.0])).round(4).tolist()
     [-0.1588, 0.0, 0.8412]
     """
-    return 0.5 * x * (1.0 + ad.tanh(sqrt(2 / pi) * (x + 0.044715 * (x * x * x))))
+    cube = ad.multiply(ad.multiply(x, x), x)  # these promote lists and integers, as ad.tanh does
+    return ad.multiply(0.5, x) * (1.0 + ad.tanh(sqrt(2 / pi) * ad.add(x, 0.044715 * cube)))
 
 
 _ACTIVATIONS = {

@@ -445,6 +445,21 @@ def test_the_model_asks_the_function_once_and_harms_no_array():
 # Bad input, line by line
 
 
+@pytest.mark.parametrize("n", [2, 3, 10])
+@pytest.mark.parametrize("size", [1e-300, 1.0, 1e200])
+def test_what_rounding_leaves_of_a_flat_direction_is_no_curvature(n, size):
+    """-1 everywhere has the eigenvalues -n and, n - 1 times, 0; computed they are some 1e-16."""
+    assert max_stable_rate(-size * np.ones((n, n))) == np.inf
+    assert max_stable_rate(np.diag([-1.0, 1e-14])) == 2e14
+
+
+@pytest.mark.parametrize("verb", [classify, max_stable_rate])
+def test_an_eigenvalue_beyond_all_floats_is_refused(verb):
+    with pytest.raises(ValueError, match=r"eigenvalues of at most 1\.8e\+308 .*divide fun by its"):
+        verb(np.full((2, 2), 1.7e308))
+    verb(np.full((2, 2), 0.8e308))
+
+
 @pytest.mark.parametrize("verb", [classify, max_stable_rate])
 @pytest.mark.parametrize(
     ("hess", "error", "words"),

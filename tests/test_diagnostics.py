@@ -1568,6 +1568,11 @@ def test_a_right_gradient_is_not_said_to_have_a_wrong_sign(steps):
         assert explain(run).startswith(("Nothing looks wrong", "Cannot tell"))
 
 
+def test_a_gradient_lost_in_rounding_is_not_called_level():
+    run = descent.gradient_descent(lambda x: 1e12 + (x - 3) ** 2, 0.0, learning_rate=0.1)
+    assert explain(run).startswith("Stalled after 0 steps: differences of fun cannot resolve")
+
+
 def test_of_many_runs_the_first_sick_one_is_explained():
     def fun(x):
         return (x**2).sum(axis=0)

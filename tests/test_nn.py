@@ -188,6 +188,38 @@ def test_gelu_at_one_is_the_formula_worked_by_hand():
 
 
 @pytest.mark.parametrize(
+    "x",
+    [
+        [6, -6],
+        (6.0, -6.0),
+        [[True, False], [False, True]],
+        3,
+        True,
+        np.int8(6),
+        np.array([6, -6, 100], dtype=np.int8),
+        np.array([255, 6], dtype=np.uint8),
+        np.array([-1500, 1500], dtype=np.int32),
+        np.array(-6, dtype=np.int8),
+        np.array([True, False]),
+        np.array(0.5),
+    ],
+    ids=repr,
+)
+def test_gelu_promotes_what_the_other_activations_promote(x):
+    floats = np.array(x, dtype=float)
+    got, expected = nn.gelu(x), PLAIN["gelu"](floats)
+    np.testing.assert_allclose(got, expected, rtol=1e-12, atol=1e-16)
+    assert type(got) is type(autodiff.tanh(x)) is (np.ndarray if floats.ndim else float)
+
+
+def test_gelu_of_a_var_of_integers_has_the_slopes_of_floats():
+    x = np.array([6, -6, 1], dtype=np.int8)
+    slopes = autodiff.grad(lambda x: autodiff.sum(nn.gelu(x)))
+    np.testing.assert_array_equal(slopes(x), slopes(x.astype(float)))
+    assert isinstance(nn.gelu(autodiff.Var(x)), autodiff.Var)
+
+
+@pytest.mark.parametrize(
     "X", [[[1, 0], [0, 1]], np.eye(2, dtype=np.uint8), np.eye(2, dtype=bool), np.eye(2)]
 )
 def test_lists_integers_and_booleans_are_promoted(X):
@@ -587,6 +619,17 @@ def test_the_message_names_epoch_and_layer_where_numbers_end(
     assert np.array_equal(flatten(result.params)[0], flatten(params)[0])
 
 
+def test_on_the_way_back_the_parameters_of_a_layer_are_named_before_the_layer_below():
+    """Of 2^600 (x w v - y) the slopes along v and along x w are both beyond all floats."""
+
+    def loss(params, X, y):
+        return 2.0**600 * autodiff.mean(forward(params, X, activation="linear") - y)
+
+    params = [Layer([[1.0]], [0.0]), Layer([[2.0**500]], [0.0])]
+    with pytest.raises(ValueError, match=r"but the gradient of layer 2, W is not; use smaller"):
+        train(params, loss, ([[2.0**500]], [[2.0**1000]]), sgd(0.1), epochs=1)
+
+
 def squared(params, X, y):
     return square_loss()(params, X, y) ** 2
 
@@ -823,6 +866,12 @@ def with_nan(x):
             "logits must be finite",
         ),
         (lambda: init_params([3], rng=RNG), ValueError, "at least two numbers"),
+        (
+            lambda: init_params(3, rng=RNG),
+            TypeError,
+            r"sizes must be a sequence.*write \[1, 16, 1\]",
+        ),
+        (lambda: init_params(None, rng=RNG), TypeError, r"sizes must be a sequence.*got None"),
         (lambda: init_params([3, 0], rng=RNG), ValueError, r"sizes\[1\] must be at least 1"),
         (lambda: init_params([3, 2.0], rng=RNG), TypeError, r"sizes\[1\] must be a whole number"),
         (lambda: init_params([3, 2], rng=RNG, scheme="lecun"), ValueError, "'he', 'xavier'"),

@@ -21,6 +21,7 @@ from calclib.numerical import (
     hessian,
     hessian_with_error,
     jacobian,
+    jacobian_with_error,
 )
 
 EPS = np.finfo(float).eps
@@ -539,6 +540,65 @@ def test_the_error_of_a_vector_or_of_narrow_values_is_refused_like_the_hessian()
         hessian_with_error(lambda p: np.float32(p @ p))([1.0, 2.0])
     with pytest.raises(ValueError, match="not finite at x="):
         hessian_with_error(lambda p: np.log(p[0]))([1e-5, 2.0])
+
+
+# The error of a Jacobian
+
+
+@pytest.mark.parametrize("slope", [1.0, 1e4, -300.0])
+@pytest.mark.parametrize("row", **by_name(FUNCTIONS))
+@given(seed=st.integers(0, 2**32))
+@settings(max_examples=20, deadline=None, derandomize=True)
+def test_no_jacobian_of_a_gradient_is_off_by_more_than_the_error(row, slope, seed):
+    """With a slope of at least 1, for a gradient as 1 - tanh^2 rounds like 1 where it is small."""
+    x = np.atleast_1d(points(row, seed))
+    shape = np.shape(points(row, seed))
+    exact = formula(symbolic.hessian, row.expr, row.variables)(x.reshape(shape))
+    J, error = jacobian_with_error(lambda p: row.grad(p.reshape(shape)) + slope)(x)
+    assert np.linalg.norm(J - exact, 2) <= error + 8 * EPS * np.abs(exact).max()
+
+
+def test_the_error_of_a_jacobian_is_the_least_that_bounds_up_to_a_factor_of_a_thousand():
+    rng, used = np.random.default_rng(0), []
+    for _ in range(50):
+        J, error = jacobian_with_error(lambda p: np.array([np.sin(p[0]) + 5, p[0] * p[1]]))(
+            x := rng.normal(size=2)
+        )
+        exact = [[np.cos(x[0]), 0], [x[1], x[0]]]
+        used.append(np.linalg.norm(J - exact, 2) / error)
+    assert np.median(used) > 1e-3
+    assert max(used) <= 1
+
+
+SIZED = {
+    "its values": (lambda p: p + np.array([1e3, 0.0]), [0.5, -0.25], [1e3, 0]),
+    "its slopes": (lambda p: 1e4 * p[::-1], [0.0, 3.0], [3e4, 0]),
+    "far out": (lambda p: 1e-6 * p + np.array([1e3, 0.0]), [-500.0, 100.0], [1e3, 0]),
+}
+
+
+@pytest.mark.parametrize(("fun", "x", "sizes"), SIZED.values(), ids=SIZED)
+def test_the_error_of_a_jacobian_grows_with_the_size_of_what_is_rounded(fun, x, sizes):
+    h, (_, error) = default_step(np.array(x)), jacobian_with_error(fun)(x)
+    rounding = np.linalg.norm(3 * EPS * np.divide.outer(sizes, h))
+    assert 0.99 * rounding < error < 5 * rounding
+
+
+def test_the_error_of_a_jacobian_sees_the_third_derivative():
+    """Of x^3 at 0 the difference is h^2, and the slope 0."""
+    J, error = jacobian_with_error(lambda p: p**3)([0.0])
+    assert J.item() == pytest.approx(default_step(0.0) ** 2, rel=1e-9)
+    assert error == pytest.approx(1.5 * J.item(), rel=1e-4)
+
+
+def test_a_jacobian_with_its_error_is_the_same_and_takes_twice_the_values():
+    fun = Counting(lambda p: np.array([p[0] * p[1], np.exp(p[2])]))
+    x = np.array([1.0, -200.0, 0.3])
+    J, error = jacobian_with_error(fun)(x)
+    assert fun.calls == 4 * 3 + 2
+    assert np.array_equal(J, jacobian(fun)(x))
+    assert type(error) is float
+    assert jacobian_with_error(lambda p: 0 * p)(x)[1] == 0.0
 
 
 # Values of any type of number, and numbers of any size
