@@ -230,7 +230,7 @@ def test_an_exercise_has_one_starter_and_one_folded_solution(chapter, number):
     solutions = [cell for cell in cells if cell.source.startswith("# Solution")]
     assert len(solutions) == 1
     starter, solution = starter_and_solution(stored(chapter), number)
-    assert re.search(r"= \.\.\.|return \.\.\.|^\s*\.\.\.$", starter.source, re.MULTILINE)
+    assert re.search(r"= \.\.\.|return \.\.\.|assert \.\.\.|^\s*\.\.\.$", starter.source, re.MULTILINE)
     assert CHECKED.findall(starter.source) == CHECKED.findall(solution.source) == [number]
     assert tags(solution) == ["hide-cell"]
     assert solution.metadata.jupyter == {"source_hidden": True, "outputs_hidden": True}
@@ -1089,3 +1089,64 @@ SLIPS = [
 def test_a_likely_slip_gets_its_hint_and_no_error(number, old, new, words):
     (chapter,) = (path for path in CHAPTERS if int(path.stem[:2]) == int(number.partition(".")[0]))
     assert told(chapter, number, old, new).startswith(words)
+
+
+# --- tests that a reader writes -------------------------------------------------------------------
+
+# exercise, the first test that its text names, and other tests that let a fault through
+NO_TESTS = {
+    "10.29": ("bend(lambda x: x * x, 3.0) > 1.99", ["bend(lambda x: x, 1.0) == 0"]),
+    "10.30": (
+        "descend(lambda x: 2 * x, 5.0, 0.1, 10) < 5",
+        ["descend(lambda x: 2 * x, 5.0, 0.1, 1000) < 1e-6"],
+    ),
+    "10.31": (
+        'kind(np.diag([2.0, 2.0])) == "minimum"',
+        ['kind(np.diag([-2.0, -2.0])) == "maximum"', 'kind(np.diag([2.0, -2.0])) == "saddle"'],
+    ),
+    "10.32": (
+        "back(np.ones((2, 2)), np.ones((2, 2)), np.ones((2, 2))).shape == (2, 2)",
+        ["(back(np.ones((2, 2)), np.ones((2, 2)), np.ones((2, 2))) == 2).all()"],
+    ),
+    "10.33": (
+        "np.linalg.norm(clip(np.array([3.0, 4.0]), 5.0)) <= 5",
+        ["np.linalg.norm(clip(np.array([3.0, 4.0]), 1.0)) <= 1", "clip(np.ones(1), 2.0) == 1"],
+    ),
+    "10.34": (
+        "agree(np.ones(2), np.ones(2))",
+        ["not agree(np.ones(2), np.zeros(2))", "agree(np.zeros(2), np.ones(2)) is True"],
+    ),
+}
+NO_BODY = ["pass", "return True", "return False", "assert True", "assert False", "return None"]
+
+
+def told_of_a_test(number, body):
+    (chapter,) = (path for path in CHAPTERS if path.stem == "10_bug_museum")
+    return told(chapter, number, "assert ...  # what has to hold?", body)
+
+
+@pytest.mark.parametrize("number", NO_TESTS)
+def test_a_test_that_is_no_test_is_refused(number):
+    first, others = NO_TESTS[number]
+    for body in [*NO_BODY, *(f"assert {condition}" for condition in (first, *others))]:
+        said = told_of_a_test(number, body)
+        assert re.match("not yet: (fixed fails|faulty passes|stub passes): ", said), (body, said)
+
+
+@pytest.mark.parametrize("number", NO_TESTS)
+def test_the_first_test_that_an_exercise_names_is_passed_by_all_three(number):
+    condition, _ = NO_TESTS[number]
+    (chapter,) = (path for path in CHAPTERS if path.stem == "10_bug_museum")
+    starter, _ = starter_and_solution(stored(chapter), number)
+    said = " ".join(dict(exercises(stored(chapter)))[number][0].source.split())
+    assert "A first test might be: " in said
+    assert "All three pass it." in said
+    scope = {"np": np, "judge": lambda *_: ([], ""), "check": lambda *_, **__: None}
+    exec(starter.source.replace("assert ...", f"assert {condition}"), scope)
+    for name in ("faulty", "fixed", "stub"):
+        scope["my_test"](scope[name])
+
+
+def test_an_error_in_a_test_is_shown_and_not_taken_for_a_failure():
+    with pytest.raises(NameError):
+        told_of_a_test("10.29", "assert bend(nothing) == 0")
