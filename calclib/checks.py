@@ -8,6 +8,9 @@ import sympy as sp
 
 _ROUNDING = 1e-12  # a computed 0 is seldom 0
 _ON_PAPER, _EXACT, _CLOSE = 1e-3, 1e-9, 0.02
+_DIGITS = 4  # an answer with more of them is not short of digits
+_NEAR = "within two percent. More digits, or is a small term missing?"
+_NEAR_IN_FULL = "within two percent, and digits are not what is missing."
 _WHOLE = 1e-6  # how far a count that was computed with floats may be off
 # Where expressions are compared: both signs, small, middling and large
 _POINTS = tuple(
@@ -46,8 +49,10 @@ def check(label, got, expected, *, tol=None, hint=""):
     Notes
     -----
     It never raises, whatever the answer is. An answer that cannot be compared is not right yet.
-    A number within two percent is called close, unless a whole number is expected. For a count 88.0
-    is as good as 88, and so is what rounding makes of it, up to 1e-6.
+    A number within two percent is told so, unless a whole number is expected, and the hint follows:
+    it may lack digits, or a small term. With more than four digits, as a program computes them, it
+    does not lack digits. For a count 88.0 is as good as 88, and so is what rounding makes of it, up
+    to 1e-6.
 
     Two expressions are compared at points of both signs and several sizes, at those where both are
     real and finite; symbols declared positive, negative or integer stay so. Agreement at points
@@ -63,7 +68,7 @@ def check(label, got, expected, *, tol=None, hint=""):
     >>> check("1.2", [1, 4], [2, 4], hint="double each number")
     1.2  not yet: double each number
     >>> check("1.3", 0.142, 1 / 7)
-    1.3  not yet: close, give more digits
+    1.3  not yet: within two percent. More digits, or is a small term missing?
     >>> check("1.4", 6931, 6932, hint="round up")
     1.4  not yet: round up
     """
@@ -73,7 +78,8 @@ def check(label, got, expected, *, tol=None, hint=""):
     elif _holds(_unanswered, got):
         verdict = "not yet: replace the dots"
     elif _holds(_close, got, expected):
-        verdict = "not yet: close, give more digits"
+        near = _NEAR if _holds(_brief, got) else _NEAR_IN_FULL
+        verdict = f"not yet: {near} {_line(hint)}".rstrip()
     elif _line(hint):
         verdict = f"not yet: {_line(hint)}"
     elif _holds(_same, got, expected, (_CLOSE, _CLOSE, _EXACT)):
@@ -101,6 +107,19 @@ def _unanswered(got):
 def _close(got, expected):
     whole = isinstance(expected, Number) and float(expected).is_integer()
     return not whole and _same(got, expected, (_CLOSE, None, _EXACT))
+
+
+def _brief(got):
+    """Tell whether every number has few digits, as somebody types them."""
+    if isinstance(got, dict):
+        return all(_brief(part) for part in got.values())
+    if isinstance(got, tuple | list):
+        return all(_brief(part) for part in got)
+    if isinstance(got, str | bool):
+        return True
+    numbers = _numbers(got)
+    parts = np.append(numbers.real, numbers.imag)
+    return all(float(f"{part:.{_DIGITS}g}") == part for part in parts)
 
 
 def _same(got, expected, tols):

@@ -23,7 +23,8 @@ NOT_YET = tuple(
     for reason in (
         "look again",
         "replace the dots",
-        "close, give more digits",
+        "within two percent. More digits, or is a small term missing? look again",
+        "within two percent, and digits are not what is missing. look again",
     )
 )
 
@@ -433,13 +434,43 @@ def test_an_untouched_starter_hears_no_hint(answer, capsys):
     ("answer", "expected"),
     [(0.28, 0.2828427), (9.3, 9.3127), ((7, 9.3), (7, 9.3127)), (0.142, sp.Rational(1, 7))],
 )
-def test_a_number_with_too_few_digits_is_called_close(answer, expected, capsys):
+def test_a_number_with_few_digits_within_two_percent_is_told_so(answer, expected, capsys):
     check("1.1", answer, expected, hint="think again")
-    assert capsys.readouterr().out == "1.1  not yet: close, give more digits\n"
+    said = "within two percent. More digits, or is a small term missing? think again"
+    assert capsys.readouterr().out == f"1.1  not yet: {said}\n"
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (2**0.5 / 1.04, (2 / 1.04) ** 0.5),  # a root forgotten
+        ((np.log(4) / 50) ** 0.5, (4 ** (1 / 50) - 1) ** 0.5),  # nearly
+        (np.arange(99.0) / np.std(range(99), ddof=1), np.arange(99.0) / np.std(range(99))),
+        ([1.0, np.float64(2 / 3)], [1.0, 0.6670001 * 1.01]),
+        (sp.Rational(1, 7), 0.1442),
+        ({"a": 1 / 7}, {"a": 0.1442}),
+    ],
+    ids=["root", "nearly", "function", "one of two", "fraction", "named"],
+)
+def test_a_number_within_two_percent_with_digits_enough_is_not_asked_for_more(
+    answer, expected, capsys
+):
+    check("1.1", answer, expected, hint="think again")
+    said = "within two percent, and digits are not what is missing. think again"
+    assert capsys.readouterr().out == f"1.1  not yet: {said}\n"
+
+
+def test_a_typed_answer_within_two_percent_is_not_told_that_only_digits_are_missing(capsys):
+    check("7.3", (0.1, 0.9), (0.1, 0.91), hint="which of them holds the rate?")
+    assert capsys.readouterr().out.endswith(
+        "More digits, or is a small term missing? which of them holds the rate?\n"
+    )
+    check("7.3", 0.9, 0.91)
+    assert capsys.readouterr().out.endswith("or is a small term missing?\n")
 
 
 @pytest.mark.parametrize(("answer", "expected"), [(160, 159), (68.9, 69), (x + 0.001, x), (1, 2.0)])
-def test_what_is_wrong_is_not_called_close(answer, expected, capsys):
+def test_what_is_wrong_is_not_told_that_it_is_near(answer, expected, capsys):
     check("1.1", answer, expected, hint="think again")
     assert capsys.readouterr().out == "1.1  not yet: think again\n"
 
@@ -523,7 +554,11 @@ def test_without_a_hint_a_near_miss_of_a_count_is_told_what_counts_need(got, exp
 
 
 @pytest.mark.parametrize(
-    ("got", "said"), [((7, 9.3), "close, give more digits"), ((8, 9.3), "think again")]
+    ("got", "said"),
+    [
+        ((7, 9.3), "within two percent. More digits, or is a small term missing? think again"),
+        ((8, 9.3), "think again"),
+    ],
 )
 def test_a_number_beside_a_count_is_close_where_the_count_is_right(got, said, capsys):
     check("1.1", got, (7, 9.3127), hint="think again")

@@ -161,14 +161,13 @@ def test_colors_follow_the_theme(shown):
 
 @every_scene
 def test_every_sentence_can_be_said(shown, scene):
-    heard, all_of_them = set(), set(range(len(scene.says)))
-    for fine in (False, True):  # a rare sentence needs every position
-        for values in [] if heard == all_of_them else positions(scene, fine=fine):
-            q = scene.quantities(**values)
-            holds = [not condition or q[condition] for condition, _ in scene.says]
-            heard.add(holds.index(True))
-            assert "undefined" not in scene.sentence(q)
-    assert heard == all_of_them
+    heard = set()
+    for values in itertools.chain(positions(scene), positions_of_a_race(scene)):
+        q = scene.quantities(**values)
+        holds = [not condition or q[condition] for condition, _ in scene.says]
+        heard.add(holds.index(True))
+        assert "undefined" not in scene.sentence(q)
+    assert heard == set(range(len(scene.says)))
 
 
 DIALS = EVERY[3].scenes
@@ -195,14 +194,13 @@ def test_the_compass_names_one_angle_for_each_direction_it_calls_out():
     assert called == {"steepest ascent": [45], "steepest descent": [225], "no change": [135, 315]}
 
 
-def positions(scene, *, fine=False):
+def positions(scene):
     """Every position of each slider, the others at rest, and a coarse grid of all.
 
-    Where switches choose among modes, 24 positions of each slider, or if fine all, are taken in
-    every mode.
+    Where switches choose among modes, 24 positions of each slider are taken in every mode.
     """
     switches = [slider for slider in scene.sliders if slider.words]
-    count = 24 if switches and not fine else None
+    count = 24 if switches else None
     for choice in itertools.product(*(each.values() for each in switches)):
         mode = {each.name: value for each, value in zip(switches, choice, strict=True)}
         for slider in scene.sliders:
@@ -212,6 +210,23 @@ def positions(scene, *, fine=False):
     count = 5 if len(scene.sliders) < 3 else 3
     for values in itertools.product(*(slider.values(count) for slider in scene.sliders)):
         yield dict(zip(names, values, strict=True))
+
+
+# where the gradient is zero, on each surface of the race
+RESTING = {0: (1, 1), 1: (0, 0), 2: (0, 0), 3: (0, 1), 4: (3, 2), 5: (0, 0), 6: (0, 0)}
+
+
+def positions_of_a_race(scene):
+    """A start at rest, and many starts for each rule at its tuned rate."""
+    titles = [surface.title for surface in chapter_07.SURFACES]
+    if scene.title not in titles or "tuned" not in scene.quantities():
+        return
+    k = titles.index(scene.title)
+    yield dict(zip(("x0", "y0"), RESTING[k], strict=True))
+    starts = [slider.values(5) for slider in scene.sliders[:2]]
+    for mode, decade in enumerate(chapter_07.SURFACES[k].decades[1:]):
+        for x0, y0 in itertools.product(*starts):
+            yield {"mode": mode, "rate": 10**decade, "x0": x0, "y0": y0}
 
 
 @every_scene
@@ -946,8 +961,12 @@ def test_the_depth_map_predicts_the_median_within_a_factor_for_each_layer():
 
 def test_the_depth_map_says_what_depth_does_to_the_gradient():
     for q, said in depth_positions():
-        word = "Vanishing" if q["ratio"] < 0.01 else "Exploding" if q["ratio"] > 100 else "Steady"
+        between = "Steady" if q["residual"] else "At this depth still between a hundredth and"
+        word = "Vanishing" if q["ratio"] < 0.01 else "Exploding" if q["ratio"] > 100 else between
         assert said.startswith(word)
+        assert q["factor"] ** q["depth"] == pytest.approx(q["ratio"])
+        told = f"each layer multiplies by about {number(q['factor'])}. "
+        assert (told in said) == (word == between and not q["residual"])
         assert ("was predicted" in said) == (not q["residual"])
         assert ("shortcuts" in said) == bool(q["residual"])
         assert ("sigmoid is at most 1/4" in said) == (q["activation"] == 2 and not q["residual"])
@@ -1094,6 +1113,17 @@ def test_the_race_says_who_is_ahead_from_the_numbers(k):
 
 @pytest.mark.parametrize("mode", RACE)
 @every_surface
+def test_a_verdict_of_the_race_says_where_the_rate_is_not_the_tuned_one(k, mode):
+    scene, tuned = scene_of("race", k), chapter_07.SURFACES[k].decades[mode + 1]
+    for rate in (*scene.sliders[3].values(7), 10**tuned):
+        said = scene.sentence(scene.quantities(mode=mode, rate=rate))
+        leads = any(word in said for word in ("yours is", "plain descent is"))
+        untuned = abs(np.log10(rate) - tuned) > 0.01
+        assert ("at a rate that is not its tuned one." in said) == (leads and untuned)
+
+
+@pytest.mark.parametrize("mode", RACE)
+@every_surface
 def test_what_the_race_says_is_true_for_every_optimizer(k, mode):
     """The heights in the sentence are those of the last points, and so is the order."""
     problem, scene = chapter_07.SURFACES[k].problem, scene_of("race", k)
@@ -1128,8 +1158,7 @@ def test_runs_leave_the_saddle_and_fall_out_of_the_picture(mode, rate):
 
 
 def test_nobody_moves_where_the_gradient_is_zero_but_for_the_decay_of_adamw():
-    resting = {0: (1, 1), 1: (0, 0), 2: (0, 0), 3: (0, 1), 4: (3, 2), 5: (0, 0), 6: (0, 0)}
-    for k, (x, y) in resting.items():
+    for k, (x, y) in RESTING.items():
         scene = scene_of("race", k)
         for mode in RACE:
             q = scene.quantities(x0=x, y0=y, mode=mode, rate=1.0)

@@ -312,6 +312,7 @@ def _race_on(surface: Surface) -> Scene:
         ),
         Let("diverges", lambda above_last: above_last > lost),
         *(_LOWER if not bottomless else _lower_without_a_floor(height)),
+        *_UNTUNED,
     )
     dots = "the saddle point as a ring" if bottomless else "each minimum as a cross"
     level_curves = Panel(
@@ -348,7 +349,9 @@ def _race_on(surface: Surface) -> Scene:
         Slider("beta", "Its β (not Adagrad, RMSprop)", 0.0, 0.95, MOMENTUM, step=0.05),
     )
     says = SAYS_WITHOUT_A_FLOOR if bottomless else SAYS
-    says = tuple(pair for pair in says if not (surface.plain_arrives and pair[0] == "ahead"))
+    says = tuple(
+        pair for pair in says if not (surface.plain_arrives and pair[0].startswith("ahead"))
+    )
     return Scene(surface.title, sliders, program, ((level_curves,), (losses,)), says)
 
 
@@ -383,6 +386,13 @@ def _lower_without_a_floor(height):
     )
 
 
+_UNTUNED = (
+    Let("untuned", lambda rate, tuned: abs(rate - tuned) > 0.01 * tuned),
+    Let("ahead_untuned", lambda ahead, untuned: ahead & untuned),
+    Let("behind_untuned", lambda behind, untuned: behind & untuned),
+)
+
+
 # --- what the sentences say: the first condition that holds is said ---------------------------
 
 _RATES = (
@@ -395,17 +405,28 @@ _BOTH = (
     "After {n:.0f} gradients your optimizer is within {above_last} of the lowest height, plain "
     "descent after {plain_n:.0f} within {plain_above_last}"
 )
-_LEVEL = ": the two are level, with your β at {beta:.2f}."
-SAYS = (
-    ("stays", _STAYS + _TUNED),
-    (
-        "diverges",
-        "Your optimizer diverges: after {n:.0f} gradients its height is {above_last}. Plain "
-        "descent after {plain_n:.0f} is within {plain_above_last} of the lowest." + _TUNED,
-    ),
-    ("ahead", _BOTH + ": yours is ahead." + _TUNED),
-    ("behind", _BOTH + ": plain descent is ahead." + _TUNED),
-    ("", _BOTH + _LEVEL + _TUNED),
+
+
+def _verdicts(diverges, both, leads, rest):
+    """Give the sentences; who leads is said with a word on a rate that is not tuned."""
+    not_its = "at a rate that is not its tuned one"
+    return (
+        ("stays", _STAYS + rest),
+        ("diverges", f"Your optimizer diverges{diverges}{rest}"),
+        ("ahead_untuned", f"{both}: yours is {leads}, {not_its}.{rest}"),
+        ("ahead", f"{both}: yours is {leads}.{rest}"),
+        ("behind_untuned", f"{both}: plain descent is {leads}, yours {not_its}.{rest}"),
+        ("behind", f"{both}: plain descent is {leads}.{rest}"),
+        ("", f"{both}: the two are level, with your β at {{beta:.2f}}.{rest}"),
+    )
+
+
+SAYS = _verdicts(
+    ": after {n:.0f} gradients its height is {above_last}. Plain descent after {plain_n:.0f} is "
+    "within {plain_above_last} of the lowest.",
+    _BOTH,
+    "ahead",
+    _TUNED,
 )
 
 _HEIGHTS = (
@@ -413,16 +434,12 @@ _HEIGHTS = (
     "{plain_n:.0f} at {plain_height}"
 )
 _NO_FLOOR = f" There is no lowest height. Tuned by one sweep of rates up to 100, {_RATES}"
-SAYS_WITHOUT_A_FLOOR = (
-    ("stays", _STAYS + _NO_FLOOR),
-    (
-        "diverges",
-        "Your optimizer diverges: after {n:.0f} gradients its height is {height}. Plain descent "
-        "after {plain_n:.0f} is at {plain_height}." + _NO_FLOOR,
-    ),
-    ("ahead", _HEIGHTS + ": yours is lower." + _NO_FLOOR),
-    ("behind", _HEIGHTS + ": plain descent is lower." + _NO_FLOOR),
-    ("", _HEIGHTS + _LEVEL + _NO_FLOOR),
+SAYS_WITHOUT_A_FLOOR = _verdicts(
+    ": after {n:.0f} gradients its height is {height}. Plain descent after {plain_n:.0f} is at "
+    "{plain_height}.",
+    _HEIGHTS,
+    "lower",
+    _NO_FLOOR,
 )
 
 

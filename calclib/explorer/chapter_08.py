@@ -61,6 +61,7 @@ def depth_map() -> Explorer:
         Let(tuple(f"layer{k}" for k in range(PARTS + 1)),
             lambda depth: tuple(depth * k / PARTS for k in range(PARTS + 1))),
         Let("shown", _shown),
+        Let("factor", _factor),
         Let("vanishing", lambda ratio: ratio < 0.01),
         Let("exploding", lambda ratio: ratio > 100),
         Let("exploding_shortcut", lambda exploding, residual: exploding & (residual > 0.5)),
@@ -130,13 +131,23 @@ SAYS = (
     ("steady_shortcut", "Steady: the shortcuts carry the gradient past the layers." + FACTS + "."),
     ("vanishing", "Vanishing: less than a hundredth arrives. The gain is too small." + PREDICTED),
     ("exploding", "Exploding: more than a hundredfold. The gain is too large." + PREDICTED),
-    ("", "Steady, between a hundredth and a hundredfold." + PREDICTED),
+    (
+        "",
+        "At this depth still between a hundredth and a hundredfold; each layer multiplies by about "
+        "{factor}." + PREDICTED,
+    ),
 )
 
 
 def _column(gain):
     log = sp.log(gain) if is_symbolic(gain) else math.log(gain)
     return (log / math.log(2) + 1) * PER_OCTAVE
+
+
+def _factor(ratio, depth):
+    """Give the factor that, once for each layer, makes the ratio."""
+    exp, log = (sp.exp, sp.log) if is_symbolic(ratio) else (math.exp, math.log)
+    return exp(log(ratio) / depth)
 
 
 def _shown(ratio):
