@@ -1521,6 +1521,16 @@ def test_the_two_loops_are_the_product_with_the_matrix_of_bfgs():
     np.testing.assert_allclose(descent._two_loops(g, pairs), B @ g, rtol=1e-12)
 
 
+@pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (3.0, 1.0)])
+@pytest.mark.parametrize(
+    ("value_high", "part"), [(0.0, 0.5), (1.0, 0.25), (1e9, 0.1), (-0.999, 0.9), (-3.0, 0.5)]
+)
+def test_the_next_trial_is_the_bottom_of_a_parabola_off_both_ends(low, high, value_high, part):
+    """The slope at low is -1 for the whole way to high; without a bottom the middle is taken."""
+    got = descent._between(low, 0.0, -1 / (high - low), high, value_high)
+    assert got == pytest.approx(low + part * (high - low), rel=1e-12)
+
+
 @pytest.mark.parametrize("name", ["himmelblau", "beale", "valley", "two wells", "plateau", "bowl"])
 def test_every_step_of_lbfgs_fulfils_the_strong_wolfe_conditions(name):
     problem = {**FAMILY, "beale": problems.beale(), "plateau": problems.plateau()}[name]
@@ -1551,6 +1561,11 @@ def test_lbfgs_stays_inside_a_domain_and_leaves_a_function_without_minimum():
         assert "fun may have no minimum" in result.message
 
 
+def test_a_search_ends_at_the_first_trial_beyond_diverge_at():
+    result = lbfgs(lambda x: -x, 1.0, grad=lambda x: -1.0)
+    assert result.path.tolist() == [1, 1 + 2.0**34]  # 2^34 is the first power of 2 above 1e10
+
+
 def test_pairs_without_positive_curvature_are_left_out():
     """-cos bends down between pi / 2 and pi, where s.y is negative."""
     result = lbfgs(lambda x: -np.cos(x), 3.0, grad=np.sin)
@@ -1559,16 +1574,53 @@ def test_pairs_without_positive_curvature_are_left_out():
     assert (np.diff(result.values) < 0).all()
 
 
-def test_no_pair_without_positive_curvature_reaches_the_two_loops(monkeypatch):
+@pytest.fixture
+def two_loops(monkeypatch):
+    """The calls of the two loops, as (g, pairs)."""
+    calls, function = [], descent._two_loops
+
+    def noted(g, pairs):
+        calls.append((g, list(pairs)))
+        return function(g, pairs)
+
+    monkeypatch.setattr(descent, "_two_loops", noted)
+    return calls
+
+
+@pytest.mark.parametrize("memory", [1, 3])
+def test_the_newest_pairs_are_kept_and_no_more_than_the_memory_holds(two_loops, memory):
+    problem = problems.valley()
+    result = lbfgs(problem.fun, [-1.2, 1.0], grad=problem.grad, memory=memory)
+    steps = np.diff(result.path, axis=0)
+    assert len(two_loops) == result.nit - 1
+    for k, (_, pairs) in enumerate(two_loops, start=1):
+        np.testing.assert_array_equal([s for s, _ in pairs], steps[max(0, k - memory) : k])
+
+
+def test_where_a_search_fails_all_pairs_are_forgotten(two_loops):
+    """Without a pair the next direction is -g, for which the two loops are not called."""
+
+    def grad(p):
+        return np.array([np.where(p[0] > 0, 1.0, -3.0), 2 * p[1]])
+
+    result = lbfgs(lambda p: max(p[0], -3 * p[0]) + p[1] ** 2, [0.3, 1.0], grad=grad)
+    assert result.status == "stalled"
+    assert max(len(pairs) for _, pairs in two_loops) > 1
+    points = [g.tobytes() for g, _ in two_loops]
+    assert len(set(points)) == len(points)
+
+
+def test_a_step_along_which_the_gradient_stays_makes_no_pair(two_loops):
+    result = lbfgs(lambda x: max(x, -3 * x), 0.9, grad=lambda x: 1.0 if x > 0 else -3.0)
+    assert (result.path[:5] > 0).all()
+    assert all(s * y > 0 for _, pairs in two_loops for s, y in pairs)
+
+
+def test_no_pair_without_positive_curvature_reaches_the_two_loops(two_loops):
     """At a kink no step fulfils the conditions, and the lowest point seen is taken all the same.
 
     Along sqrt|x| the slope has grown on the way to it, so that s.y is negative.
     """
-    taken, two_loops = [], descent._two_loops
-
-    def noted(g, pairs):
-        taken.extend((s, y) for s, y in pairs)
-        return two_loops(g, pairs)
 
     def fun(p):
         return np.sqrt(abs(p[0])) + p[1] ** 2
@@ -1576,11 +1628,10 @@ def test_no_pair_without_positive_curvature_reaches_the_two_loops(monkeypatch):
     def grad(p):
         return np.array([np.sign(p[0]) / (2 * np.sqrt(abs(p[0]))), 2 * p[1]])
 
-    monkeypatch.setattr(descent, "_two_loops", noted)
     result = lbfgs(fun, [1.0, 0.1], grad=grad, max_steps=10)
     steps, turns = np.diff(result.path, axis=0), np.diff([grad(x) for x in result.path], axis=0)
     assert min(s @ y for s, y in zip(steps, turns, strict=True)) < 0
-    assert all(s @ y > 0 for s, y in taken)
+    assert all(s @ y > 0 for _, pairs in two_loops for s, y in pairs)
 
 
 def test_a_gradient_whose_square_overflows_does_not_stop_lbfgs():
@@ -1601,6 +1652,12 @@ def test_a_large_constant_does_not_keep_the_line_searches_from_the_minimum():
     ):
         assert result.success
         np.testing.assert_allclose(result.x, [1, 1], atol=1e-5)
+
+
+def test_where_values_change_by_their_rounding_alone_slopes_lead_lbfgs():
+    """Every other point seems to lie one rounding higher than the start."""
+    result = lbfgs(lambda x: 1.0 + EPS * (x != 1e-9), 1e-9, grad=lambda x: 2 * x, tol=1e-12)
+    assert (result.status, result.x) == ("converged", 0)
 
 
 # What newton and lbfgs have in common
@@ -1845,6 +1902,14 @@ def test_a_short_gradient_that_may_be_long_is_not_called_above_the_tolerance():
     assert result.grad_norms[-1] < 1e-6
     assert "may be off by 4.4e-07, the rounding of its differences" in result.message
     assert "above" not in result.message
+
+
+@every_descent
+def test_the_error_of_differences_is_that_of_the_point_reached(descent_of):
+    """At the start, where fun is 1e10, they err by more than tol, and at the minimum by nothing."""
+    result = descent_of(squares, [1e5], tol=1e-6)
+    assert descent._lost_in_rounding(result.path[0], result.values[0]) > 1e-6
+    assert result.status == "converged"
 
 
 def test_among_many_runs_one_is_stalled_and_stays():
