@@ -1110,7 +1110,7 @@ HINTED = [
     ("5.3", "(3, 135, 110)", "how many ways lead from x"),
     ("5.7", "-(softmax(np.array([2, 1, -1]) / 2) - np.array([1, 0, 0])) / 2", "p or y?"),
     ("5.7", "-(softmax(np.array([2, 1, -1]) / 2) - np.array([1, 0, 0]))", "p or y?"),
-    ("5.7", "softmax(np.array([2, 1, -1]) / 2) - np.array([1, 0, 0])", "from z to z/T?"),
+    ("5.7", "softmax(np.array([2, 1, -1]) / 2) - np.array([1, 0, 0])", "from z to the scaled z?"),
     ("5.7", "(softmax(np.array([2, 1, -1])) - np.array([1, 0, 0])) / 2", "which scores"),
     ("5.7", "softmax(np.array([2, 1, -1]) / 2) / 2", "which entry loses 1"),
     ("5.7", "(0, 0, 0)", "which scores"),
