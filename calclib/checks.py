@@ -1,5 +1,6 @@
 """The line below an exercise: ok, or not yet and a hint."""
 
+import math
 import warnings
 from numbers import Integral, Number
 
@@ -8,7 +9,6 @@ import sympy as sp
 
 _ROUNDING = 1e-12  # a computed 0 is seldom 0
 _ON_PAPER, _EXACT, _CLOSE = 1e-3, 1e-9, 0.02
-_DIGITS = 4  # an answer with more of them is not short of digits
 _NEAR = "within two percent. More digits, or is a small term missing?"
 _NEAR_IN_FULL = "within two percent, and digits are not what is missing."
 _WHOLE = 1e-6  # how far a count that was computed with floats may be off
@@ -50,8 +50,9 @@ def check(label, got, expected, *, tol=None, hint=""):
     -----
     It never raises, whatever the answer is. An answer that cannot be compared is not right yet.
     A number within two percent is told so, unless a whole number is expected, and the hint follows:
-    it may lack digits, or a small term. With more than four digits, as a program computes them, it
-    does not lack digits. For a count 88.0 is as good as 88, and so is what rounding makes of it, up
+    it may lack digits, or a small term. With more digits than the tolerance asks for, as a program
+    computes them, it does not lack digits: these are four by default, seven for ``tol=1e-6``. For a
+    count 88.0 is as good as 88, and so is what rounding makes of it, up
     to 1e-6.
 
     Two expressions are compared at points of both signs and several sizes, at those where both are
@@ -78,7 +79,7 @@ def check(label, got, expected, *, tol=None, hint=""):
     elif _holds(_unanswered, got):
         verdict = "not yet: replace the dots"
     elif _holds(_close, got, expected):
-        near = _NEAR if _holds(_brief, got) else _NEAR_IN_FULL
+        near = _NEAR if _holds(_brief, got, tols[0]) else _NEAR_IN_FULL
         verdict = f"not yet: {near} {_line(hint)}".rstrip()
     elif _line(hint):
         verdict = f"not yet: {_line(hint)}"
@@ -109,17 +110,18 @@ def _close(got, expected):
     return not whole and _same(got, expected, (_CLOSE, None, _EXACT))
 
 
-def _brief(got):
-    """Tell whether every number has few digits, as somebody types them."""
+def _brief(got, tol):
+    """Tell whether every number has no more digits than tol asks for, as somebody types them."""
     if isinstance(got, dict):
-        return all(_brief(part) for part in got.values())
+        return all(_brief(part, tol) for part in got.values())
     if isinstance(got, tuple | list):
-        return all(_brief(part) for part in got)
+        return all(_brief(part, tol) for part in got)
     if isinstance(got, str | bool):
         return True
     numbers = _numbers(got)
     parts = np.append(numbers.real, numbers.imag)
-    return all(float(f"{part:.{_DIGITS}g}") == part for part in parts)
+    digits = 1 - math.floor(math.log10(max(tol, _ROUNDING)))
+    return all(float(f"{part:.{digits}g}") == part for part in parts)
 
 
 def _same(got, expected, tols):

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import itertools
+import math
 import re
 import warnings
 
@@ -563,3 +564,21 @@ def test_without_a_hint_a_near_miss_of_a_count_is_told_what_counts_need(got, exp
 def test_a_number_beside_a_count_is_close_where_the_count_is_right(got, said, capsys):
     check("1.1", got, (7, 9.3127), hint="think again")
     assert capsys.readouterr().out == f"1.1  not yet: {said}\n"
+
+
+@pytest.mark.parametrize(
+    ("got", "expected", "tol"),
+    [
+        (3.142, math.pi * 1.005, None),
+        (3.14159, math.pi, 1e-9),
+        ([0.33333, 0.66667], [1 / 3, 2 / 3], 1e-6),
+        (3.14159, math.pi, 0.0),
+    ],
+)
+def test_an_answer_with_no_more_digits_than_the_tolerance_asks_for_may_lack_digits(
+    capsys, got, expected, tol
+):
+    check("1.1", got, expected, tol=tol)
+    assert "More digits, or is a small term missing?" in capsys.readouterr().out
+    check("1.1", np.multiply(expected, 1.01234567890123), expected, tol=tol or 1e-9)
+    assert "digits are not what is missing" in capsys.readouterr().out
