@@ -174,8 +174,8 @@ def minimize(
         The most steps to take, at least 1.
     tol : float, default 1e-6
         Stop when the Euclidean length of the gradient, and of its error without `grad`, is at most
-        this, in units of fun over units of x. With 0 a run only stops where the gradient is exactly
-        zero.
+        this, in units of fun over units of x. With 0 the error is left aside, and a run only stops
+        where the gradient is exactly zero.
     diverge_at : float, default 1e10
         Stop when the Euclidean length of x is above this, in units of x.
     callback : callable, optional
@@ -402,8 +402,8 @@ def newton(
     max_steps : int, default 100
         The most steps to take, at least 1.
     tol : float, default 1e-8
-        As in `minimize`. At x of size 1 differences reach 1e-8 where |fun| is below 500; beyond,
-        give `grad`.
+        As in `minimize`. At x of size 1 differences reach 1e-8 where |fun| is below 500 / sqrt n;
+        beyond, give `grad`.
 
     Returns
     -------
@@ -416,7 +416,7 @@ def newton(
     ------
     ValueError
         As `minimize`; if `hess` gives another shape, or is not finite or not symmetric at `x0`; if
-        `damping` is negative.
+        `grad` cannot be the gradient of a function there; if `damping` is negative.
     TypeError
         As `minimize`; if `hess` is no function or `line_search` neither True nor False.
 
@@ -454,7 +454,8 @@ def newton(
     takes (H + H^T) / 2. Where r is the smallest max(1, |x_j|), rounding makes H and H^T differ by
     about eps^(2/3) |g| / r = 4e-11 |g| / r, and in one-sided differences by twice eps^(1/2) |g| / r
     = 3e-8 |g| / r. At the start an H is refused that differs by more than 1e-7 |g| / r and by more
-    than 1e-4 of its largest entry; on the way there is only the error.
+    than 1e-4 of its largest entry, and a `grad` whose differences, taken here, do so by more than
+    four times their error; on the way there is only the error.
 
     The kind is told of the Hessian at the end, with the same zero. It is not told when the Hessian
     one step further differs by more than a quarter of its smallest eigenvalue: then the run is
@@ -514,7 +515,8 @@ def newton(
             lambdas, vectors = point.eigenvalues, point.eigenvectors
             parts = vectors.T @ run.g.ravel()
             if np.isinf(point.condition_number):
-                status, why = _SINGULAR, _singular(run, lambdas, parts, damping, error, from_values)
+                status, why = _SINGULAR, _singular(run, lambdas, parts, damping, error)
+                why += " Or give grad, whose differences err by less." if from_values else ""
                 break
             if line_search:
                 lambdas = np.abs(lambdas)
@@ -722,7 +724,7 @@ def _descend(fun, x, optimizer, grad, max_steps, tol, diverge_at, callback):
     max_steps, tol, diverge_at = _limits(max_steps, tol, diverge_at)
     runs = x.shape[1:]
     fun = _Counted("fun", fun)
-    error_at = _lost_in_rounding if grad is None else _nothing_lost
+    error_at = _lost_in_rounding if grad is None and tol else _nothing_lost
     grad = _Counted("grad", _central(fun, runs) if grad is None else grad)
 
     with np.errstate(all="ignore"):
@@ -808,7 +810,8 @@ class _Run:
         self.x = _validate.start(x0)
         self.max_steps, self.tol, self.diverge_at = _limits(max_steps, tol, diverge_at)
         self.fun, self.callback = _Counted("fun", fun), callback
-        self.error_at = _lost_in_rounding if grad is None else _nothing_lost
+        self.has_grad = grad is not None
+        self.error_at = _nothing_lost if self.has_grad or not self.tol else _lost_in_rounding
         self.grad = _Counted("grad", _central(self.fun, ()) if grad is None else grad)
         with np.errstate(all="ignore"):
             self.value, self.g = self.fun(self.x), self.grad(self.x)
@@ -907,17 +910,24 @@ def _measured_hessian(run):
 
     def of_slopes(x):
         J, error = jacobian(x.ravel())
-        return (J + J.T) / 2, max(error, _length((J - J.T).ravel()))
+        gap = np.abs(J - J.T)
+        if run.nit == 0 and gap.max() > max(4 * error, 1e-4 * np.abs(J).max()):
+            i, j = np.unravel_index(gap.argmax(), gap.shape)
+            raise ValueError(
+                f"grad must be the gradient of a function, whose slopes are symmetric; got "
+                f"{J[i, j]:.6g} for entry {i} along x[{j}], and {J[j, i]:.6g} for entry {j} along "
+                f"x[{i}]; compare grad with numerical.grad(fun)"
+            )
+        return (J + J.T) / 2, max(error, _length(gap.ravel()))
 
     def of_values(x):
         H, error = hessian(x)
         return np.reshape(H, (x.size, x.size)), error
 
-    given = run.error_at is _nothing_lost
-    (run.grad if given else run.fun).is_differenced = True
+    (run.grad if run.has_grad else run.fun).is_differenced = True
     jacobian = numerical.jacobian_with_error(lambda x: run.grad(x.reshape(run.x.shape)))
     hessian = numerical.hessian_with_error(run.fun)
-    return _nan_outside(of_slopes if given else of_values, nothing)
+    return _nan_outside(of_slopes if run.has_grad else of_values, nothing)
 
 
 def _given_hessian(hess):
@@ -948,7 +958,7 @@ def _refuse_lopsided(run, H):
         curvature.classify(H)  # raises
 
 
-def _singular(run, lambdas, parts, damping, error, from_values):
+def _singular(run, lambdas, parts, damping, error):
     """Say that (H + damping I) p = -g has no single solution, and what to try.
 
     The damping advised makes H + damping I positive definite whatever the error, and each part of
@@ -958,13 +968,18 @@ def _singular(run, lambdas, parts, damping, error, from_values):
     which = "it" if len(lambdas) == 1 else "one of them"
     within = f" within the error {error:.2g}" if error > 0 else ""
     size = np.abs(lambdas).max()
+    found = f"{matrix} has {_spread(lambdas)}, and {which} counts as zero{within}"
+    if 0 < size <= error:
+        found = (
+            f"differences do not tell {matrix}, whose eigenvalues, up to {size:.2g} in size, may "
+            f"be off by {error:.2g}"
+        )
     reach = np.abs(parts[lambdas <= max(error, 1e-8 * size)]).max() / max(1, _length(run.x))
     enough = damping - lambdas[0] + max(2 * error, 1e-8 * size, reach)
-    other = " Or give grad, whose differences err by less." if from_values else ""
+    other = " Or try line_search=True." if 0 < size <= error else ""
     return (
-        f"{matrix} has {_spread(lambdas)}, and {which} counts as zero{within}, so Newton's step is "
-        f"not defined. Use damping, for example damping={1.06 * enough:.2g}: it solves "
-        f"(H + damping I) p = -g.{other}"
+        f"{found}, so Newton's step is not defined. Use damping, for example "
+        f"damping={1.06 * enough:.2g}: it solves (H + damping I) p = -g.{other}"
     )
 
 

@@ -1381,12 +1381,15 @@ def test_an_exact_gradient_is_differenced_where_values_do_not_show_the_curvature
     assert number.message.endswith("the eigenvalue 1: a minimum.")
 
 
-def test_differences_of_what_is_no_gradient_are_zero_within_what_is_unsymmetric_in_them():
-    """The Jacobian of (x + 4 y, y) is [[1, 4], [0, 1]], its symmetric part [[1, 2], [2, 1]]."""
-    result = newton(squares, [1.0, 2.0], grad=lambda p: np.array([p[0] + 4 * p[1], p[1]]))
-    assert (result.status, result.nit) == ("singular", 0)
-    assert "eigenvalues from -1 to 3" in result.message
-    assert "within the error 5.7" in result.message  # the length of [[0, 4], [-4, 0]]
+def test_what_is_unsymmetric_in_differences_of_a_gradient_is_an_error_of_them():
+    """On the way the Jacobian becomes [[1, 4], [0, 1]], its symmetric part is [[1, 2], [2, 1]]."""
+
+    def bent(p):
+        return np.array([p[0] - 0.5 + 4 * max(p[1] + 1, 0), p[1]])
+
+    result = newton(squares, [1.0, -2.0], grad=bent)
+    assert (result.status, result.nit) == ("singular", 1)
+    assert "up to 3 in size, may be off by 5.7" in result.message  # length of [[0, 4], [-4, 0]]
 
 
 def test_a_hessian_whose_eigenvalues_overflow_is_a_status():
@@ -2196,3 +2199,42 @@ def test_on_a_quadratic_the_path_is_a_power_and_the_status_is_that_of_the_theory
     if abs(factor) > 1.5 and abs(curvature * start) > 1:
         assert result.status == "diverged"
     assert isinstance(result, DescentResult)
+
+
+WRONG_SLOPES = {
+    "a sign": (lambda p: p[0] ** 2 - p[0] * p[1] + p[1] ** 2,
+               lambda p: np.array([2 * p[0] - p[1], p[0] + 2 * p[1]])),
+    "a factor": (lambda p: (1 - p[0]) ** 2 + 100 * (p[1] - p[0] ** 2) ** 2,
+                 lambda p: np.array([-2 * (1 - p[0]) - 200 * p[0] * (p[1] - p[0] ** 2),
+                                     200 * (p[1] - p[0] ** 2)])),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRONG_SLOPES)
+@pytest.mark.parametrize("line_search", [False, True])
+def test_newton_refuses_slopes_that_no_function_has(name, line_search):
+    fun, grad = WRONG_SLOPES[name]
+    with pytest.raises(ValueError, match=r"grad must be the gradient .* compare grad with numeric"):
+        newton(fun, [1.2, 0.7], grad=grad, line_search=line_search)
+
+
+def test_newton_quotes_no_eigenvalue_that_differences_do_not_tell():
+    def fun(x):
+        return x - np.log(x)
+
+    run = newton(fun, 1.9999999, grad=lambda x: 1 - 1 / x)
+    assert run.status == "singular"
+    assert "differences do not tell the Hessian, whose eigenvalues, up to" in run.message
+    assert "Or try line_search=True." in run.message
+    again = newton(fun, 1.9999999, grad=lambda x: 1 - 1 / x, line_search=True)
+    assert again.status == "converged"
+    assert again.x == pytest.approx(1)
+
+
+@pytest.mark.parametrize("method", [gradient_descent, newton, lbfgs])
+def test_without_a_tol_the_rounding_of_differences_ends_no_run(method):
+    rate = {"learning_rate": 0.1} if method is gradient_descent else {}
+    run = method(lambda x: (x - 3) ** 2 + 1, 5.0, tol=0.0, max_steps=1000, **rate)
+    assert run.status in ("converged", "max_steps") or "line search" in run.message
+    flat = method(np.cos, 0.0, tol=0.0, **rate)
+    assert (flat.status, flat.nit) == ("converged", 0)
