@@ -39,7 +39,6 @@ _SHARP = 0.01  # a slope can be told if its doubt is at most this share of it
 _LOUD = 100  # no rounding is this many times louder than _ROUNDING
 _KEPT = 0.5, 5.0  # what a kink keeps of its gap from step to step; a smooth gap falls to 0.1 ...
 _BENT = 4  # ... at so many steps in a row
-_STAIR = 1e6  # roundings that fun moves by, before it stops: no smooth function does
 _STEADY = 1.1, 6  # a jump is the same within this factor, at so many steps in a row
 
 
@@ -163,7 +162,8 @@ def check_grad(fun, grad, x, *, blocks=None, tol=1e-6):
         If grad has another shape than x; if fun is no number or differs from call to call; if the
         blocks do not fill x.
     TypeError
-        If fun returns narrower floats than float64, such as float32; if the blocks are no shapes.
+        If fun or grad is no function; if fun returns narrower floats than float64, such as float32;
+        if the blocks are no shapes.
 
     Notes
     -----
@@ -177,12 +177,12 @@ def check_grad(fun, grad, x, *, blocks=None, tol=1e-6):
     tiny gradients, steep functions and kinks beside x need no other tol.
 
     An entry cannot be told if its doubt is above a hundredth of both the gradient and the
-    difference, as in a layer whose gradient has vanished below the digits of fun; nor if fun moves
-    by more than 10^6 roundings with one step and by no bit with the next, as where it computes in
-    float32. Two zeros can be
-    told all the same: at a flat point, where both are within a doubt that is below tol times the
-    slope one step away; and of a dead unit, where the gradient is exactly 0 and fun does not move
-    by a bit, if another entry of its block can be told, or if fun does not move at all.
+    difference, as in a layer whose gradient has vanished below the digits of fun; nor if fun seems
+    to compute in float32: it moves on both sides with the first step, by no bit with the last, and
+    all its values fit into float32. Two zeros can be told all the same: at a flat point, where both
+    are within a doubt that is below tol times the slope one step away; and of a dead unit, where
+    the gradient is exactly 0 and fun does not move by a bit, if another entry of its block can be
+    told, or if fun does not move at all.
 
     A coordinate has a kink if over four steps the gap, above twice the rounding, keeps half of its
     size from each to the next, and no smaller step is clear of it: where f is smooth it falls to a
@@ -374,6 +374,8 @@ def _claims(grad, x):
 
 def _reals(fun, x, name):
     """Give fun(x), real and perhaps not finite; fun may scribble on what it is given."""
+    if not callable(fun):
+        raise TypeError(f"{name} must be a function of x, got {fun!r}")
     given = []
 
     def filled(x):
@@ -474,12 +476,9 @@ def _slope(at, f, x, k, name, tol):
     gap = [b - a for a, b in zip(left, right, strict=True)]
     change = [abs(b - a) for a, b in pairwise(c)]
     steepest = max(abs(left[0]), abs(right[0]))
-    if steps[-1][1:3] == (0, 0) and any(
-        max(abs(a), abs(b)) > _STAIR * r > 0 for _, a, b, r in steps[-3:]
-    ):
-        return _Slope(c[-1], inf, steepest)  # a staircase
-    if change[-1] > max(change[0], _LOUD * rounding[-1], _SHARP * abs(c[-1])):
-        return _Slope(c[-1], inf, steepest)  # it changes to the end
+    changes_to_the_end = change[-1] > max(change[0], _LOUD * rounding[-1], _SHARP * abs(c[-1]))
+    if changes_to_the_end or _is_narrow(f, steps):
+        return _Slope(c[-1], inf, steepest)
 
     noise = [max(pair) for pair in zip(rounding, [*change, change[-1]], strict=True)]
     first, n = 0, len(steps)
@@ -503,6 +502,14 @@ def _slope(at, f, x, k, name, tol):
     hidden = 0.0 if falls else min(abs(gap[i]) + 2 * noise[i] for i in range(first, n)) / 2
     by_x = _ROUNDING * float(abs(x.flat[k])) * abs(gap[first]) / steps[first][0]
     return _Slope(c[best], doubt(best) + hidden + by_x, steepest)
+
+
+def _is_narrow(f, steps):
+    """Tell whether fun moves on both sides, then by no bit, and float32 holds all its values."""
+    values = np.array([(f - before, f + after) for _, before, after, _ in steps])
+    with np.errstate(over="ignore"):
+        fits = (values == np.float32(values)).all()
+    return fits and all(steps[0][1:3]) and not any(steps[-1][1:3])
 
 
 def _jump(steps, name):
@@ -643,7 +650,7 @@ def layer_report(params, loss, data, *, activation="tanh", learning_rate=None):
     ValueError
         If shapes do not fit, the loss is not one number, or the activation is not known.
     TypeError
-        If the loss is no function, or knows nothing of the parameters.
+        If params are no layers, data no pair, loss no function or one that knows nothing of params.
 
     Notes
     -----
@@ -653,9 +660,9 @@ def layer_report(params, loss, data, *, activation="tanh", learning_rate=None):
       row, no unit. Parameters or data of this kind are not run. Of outputs the first such layer is
       named, and if there is none, of gradients the last one, which comes first on the way back.
     - A column of X whose root mean square is above 100, or whose standard deviation is below 0.01
-      and not 0. Of a column with more zeros than other numbers, these alone count, by their root
-      mean square. LeCun et al. advise mean 0 and variance 1; two powers of ten are this book's
-      tolerance.
+      and not 0 up to rounding. If more than half of it is one value, the root mean square distance
+      of the others from that has these two bounds. LeCun et al. advise mean 0 and variance 1; two
+      powers of ten are this book's tolerance.
     - A layer whose units all have the same weights, those of the next layer included, so that they
       stay copies (Goodfellow, Bengio, Courville, section 8.4). Outputs have targets of their own.
     - Every dL/dW 0; or that of the first layer more than 10^4 times longer or shorter than that of
@@ -701,12 +708,12 @@ def layer_report(params, loss, data, *, activation="tanh", learning_rate=None):
     >>> layer_report(params, loss, (1000 * X, X**2)).findings[0]
     'Column 0 of X has mean 0 and standard deviation 589: shift and scale it to about 0 and 1.'
     """
-    X, y = data
+    params, X, y = _parts(params, data)
     if trouble := _unfit(params, X, y):
         rows = [_row(k, W, b) for k, (W, b) in enumerate(params, start=1)]
         return LayerReport(nan, tuple(rows), trouble)
 
-    X, y = np.array(X, dtype=float), np.array(y)
+    X = X.astype(float)
     if learning_rate is not None:
         rate = _validate.number(learning_rate, "learning_rate")
         learning_rate = _validate.positive(rate, "learning_rate")
@@ -729,6 +736,18 @@ def layer_report(params, loss, data, *, activation="tanh", learning_rate=None):
         ]
         findings = (*_overflow(value, slopes, zs), *_unscaled(X), *copies, *_judge(rows))
     return LayerReport(value, tuple(rows), findings)
+
+
+def _parts(params, data):
+    """Give the layers, X and y; whether their numbers are finite and fit is not asked here."""
+    try:
+        layers, (X, y) = [nn.Layer(W, b) for W, b in params], data
+    except (TypeError, ValueError):
+        raise TypeError(
+            "params must be a list of Layer(W, b) and data the pair (X, y), got "
+            f"{type(params).__name__} and {type(data).__name__}; see nn.init_params"
+        ) from None
+    return layers, np.array(X), np.array(y)
 
 
 def _measure(params, loss, X, y):
@@ -764,17 +783,17 @@ _FLAT = {  # the size beyond which the slope is below a twentieth of its largest
 def _overflow(value, slopes, zs=()):
     """Say that the loss is not finite, and the first layer going forward, or else back."""
     way = "use smaller weights, or scale X"
+    cause = "a number overflows on the way to it"
     ill = next((k for k, z in enumerate(zs) if not np.isfinite(z).all()), None)
-    findings = ()
-    if value != value and ill is None:
-        return (
-            f"The loss is nan: a logarithm, root or quotient has no value, or Inf - Inf; {way}.",
-        )
-    if not isfinite(value):
-        findings = (f"The loss is {value}: a number overflows on the way to it; {way}.",)
+    if ill is None:
+        way = f"keep logarithms, roots and quotients away from 0 (as cross_entropy does), {way}"
+        cause = "a logarithm, root or quotient has no value, or a number overflows"
+    findings = () if isfinite(value) else (f"The loss is {value}: {cause}; {way}.",)
     if ill is not None:
         where = f"the outputs of layer {ill + 1}, the first with any"
         return findings + _counted(zs[ill], where, way)
+    if value != value:
+        return findings
     for k, slope in reversed([*enumerate(slopes, start=1)]):
         g = np.concatenate([np.ravel(part) for part in slope])
         if not np.isfinite(g).all():
@@ -835,12 +854,13 @@ def _counted(x, where, way):
 
 def _unscaled(X):
     """Say which column of X is farthest from size 1, if it is two powers of ten away."""
-    m, filled = len(X), (X != 0).sum(axis=0)
-    mean = X.mean(axis=0)
-    spread = _length(X - mean, axis=0) / np.sqrt(m)
-    size = _length(X, axis=0) / np.sqrt(np.where(2 * filled < m, np.maximum(filled, 1), m))
-    low = np.where(2 * filled < m, size, spread)  # of a sparse column what it holds
-    low[np.ptp(X, axis=0) == 0] = 1.0  # constants may have any size up to the limit
+    m, mean, most = len(X), X.mean(axis=0), np.median(X, axis=0)
+    others = (most != X).sum(axis=0)  # if less than half, the median is what the rest has
+    size, spread = (_length(Z, axis=0) / np.sqrt(m) for Z in (X, X - mean))
+    gap = _length(X - most, axis=0) / np.sqrt(np.maximum(others, 1))
+    low = np.where(2 * others < m, gap, spread)  # of a sparse column what it holds
+    low[spread <= m * _EPS * size] = 1.0  # constants may have any size up to the limit
+    size = np.where(2 * others < m, np.maximum(size, gap), size)
     away = np.maximum(*(np.log10(np.where(a > 0, a, 1.0)) for a in (size, 1 / low)))
     if away.max() > np.log10(_UNSCALED):
         j = int(away.argmax())
@@ -1027,7 +1047,7 @@ _ACTIVATIONS = {
 
 # The rate and the batch
 
-_SUMMED = 1 / 2  # of the gradient: by what it changes at most when each row comes twice
+_SUMMED = 3 / 2  # times as long is the gradient of a mean at most when each row comes twice
 
 
 class RangeTest(NamedTuple):
@@ -1123,7 +1143,7 @@ def lr_range_test(params, loss, data, *, low, high, steps, rng, batch_size=None)
     if high <= low:
         raise ValueError(f"high must be above low = {low:g}, got {high:g}; try high={100 * low:g}")
     steps = _validate.positive_int(steps, "steps", least=2)
-    X, y = map(np.array, data)
+    params, X, y = _parts(params, data)
     if findings := _cannot_run(params, loss, X, y):
         return RangeTest(np.array([]), np.array([]), nan, findings[0])
 
@@ -1223,8 +1243,9 @@ def gradient_noise_scale(params, loss, data, *, batch_size, rng, batches=100):
     Raises
     ------
     ValueError, TypeError
-        If an argument is out of its range or of the wrong kind; if loss is no mean over the rows:
-        if with each row twice its gradient changes by more than half.
+        If an argument is out of its range or of the wrong kind; if the gradient over all rows
+        differs from call to call; if loss is no mean over the rows: if with each row twice its
+        gradient is more than 1.5 times as long.
 
     Notes
     -----
@@ -1255,7 +1276,7 @@ def gradient_noise_scale(params, loss, data, *, batch_size, rng, batches=100):
     (5.4, 'Noise equals signal at about 2.3 rows')
     """
     batches = _validate.positive_int(batches, "batches")
-    X, y = map(np.array, data)
+    params, X, y = _parts(params, data)
     if findings := _cannot_run(params, loss, X, y):
         return NoiseScale(nan, nan, nan, findings[0])
     size, m = _validate.positive_int(batch_size, "batch_size"), len(X)
@@ -1266,23 +1287,29 @@ def gradient_noise_scale(params, loss, data, *, batch_size, rng, batches=100):
         return np.concatenate([np.ravel(part) for layer in slopes for part in layer])
 
     with np.errstate(all="ignore"):
-        G, twice = gradient(np.arange(m)), gradient(np.arange(2 * m) % m)
+        G, again, twice = (gradient(np.arange(n) % m) for n in (m, m, 2 * m))
         noise = [gradient(rng.integers(m, size=size)) - G for _ in range(batches)]
-        unit = max(np.abs(g).max() for g in (G, twice, *noise)) or 1.0
+        unit = max(np.abs(g).max() for g in (G, again, twice, *noise)) or 1.0
         trace = size * float(np.mean([(d / unit) @ (d / unit) for d in noise]))
         norm = _length(G / unit)
         found = float(trace * unit**2), float(norm * unit)
     if not isfinite(unit):
         way = "use smaller weights, or scale X"
         return NoiseScale(nan, nan, nan, f"The gradient of a batch is not finite: {way}.")
-    if norm <= _LOUD * _ROUNDING * hypot(norm, trace**0.5):
+    rounding = _LOUD * _ROUNDING * hypot(norm, trace**0.5)
+    if _length((again - G) / unit) > rounding:
+        raise ValueError(
+            "loss must give the same gradient each time, got two at the same params and rows; "
+            "switch dropout off"
+        )
+    if norm <= rounding:
         return NoiseScale(
             inf if trace else nan,
             *found,
             "The gradient over all rows is 0 up to rounding: there is nothing to learn, or loss "
             "does not use params.",
         )
-    if _length(twice - G) > _SUMMED * _length(G):
+    if _length(twice) > _SUMMED * _length(G):
         raise ValueError(
             "loss must be a mean over the rows, but with each row twice its gradient is "
             f"{_length(twice) / _length(G):.3g} times as long; divide it by len(X)"

@@ -455,6 +455,13 @@ def test_what_cannot_be_checked_is_refused(fun, grad, words):
         check_grad(fun, grad, [1.0, 2.0])
 
 
+@pytest.mark.parametrize("name", ["fun", "grad"])
+def test_what_is_no_function_is_refused(name):
+    functions = {"fun": lambda x: x @ x, "grad": lambda x: 2 * x} | {name: None}
+    with pytest.raises(TypeError, match=f"{name} must be a function of x, got None"):
+        check_grad(**functions, x=[1.0, 2.0])
+
+
 @pytest.mark.parametrize("blocks", ["W", 2, [np.ones(3)], {"W": "a"}, {"W": -2}, {"W": 2.0}])
 def test_blocks_are_shapes(blocks):
     with pytest.raises(TypeError, match=r"block.*must (map names to|have a).* shape.*; write for"):
@@ -483,14 +490,21 @@ def test_a_staircase_of_narrow_floats_cannot_be_told(factor):
     assert "compute in float64" in check.message
 
 
-@pytest.mark.parametrize(("size", "is_one"), [(0.9e6, False), (1.1e6, True)])
-def test_a_stair_is_a_million_roundings_high(size, is_one):
-    height = size * 4 * EPS
-
-    def fun(x):  # moves at 1e-4, is flat nearer to 0
-        return 1.0 + height * (x > 3e-5) + height * 10 * (x > 3e-4)
-
-    assert ("in doubt by inf" in check_grad(fun, lambda x: 0.0, 0.0).message) == is_one
+@pytest.mark.parametrize(
+    ("fun", "x", "right", "wrong"),
+    [
+        (lambda x: 1 + np.maximum(x[0] - 0.005, 0) + x[1] ** 2, [0.0, 1.0], [0, 2], [1, 2]),
+        (lambda w: max(0.0, 1 - w), 1.004, 0.0, -1.0),
+        (lambda w: np.maximum(0, 1 - np.array([1.004, 2, 3]) * w).sum(), 1.0, 0.0, -1.004),
+        (np.max, [1.0, 0.995, 0.3], [1, 0, 0], [1, 1, 0]),
+        (lambda x: np.clip(x, -1, 1), 1.005, 0.0, 1.0),
+        (lambda x: 1 + max(1.37 * x - 3e-6, 0.0), 0.0, 0.0, 1.37),  # a dead relu
+        (lambda x: 1 + np.tanh(1e4 * (x - 0.05)), 0.045, 0.0, 1.0),
+    ],
+)
+def test_the_flat_side_of_a_kink_is_told(fun, x, right, wrong):
+    assert check_grad(fun, lambda x: right, x).status == "ok"
+    assert check_grad(fun, lambda x: wrong, x).status == "wrong"
 
 
 @pytest.mark.parametrize("distance", [1e-12, 5e-13, 1e-13])
@@ -798,6 +812,25 @@ def test_a_logarithm_of_a_negative_number_does_not_overflow(fun):
     assert finding.startswith("The loss is nan: a logarithm, root or quotient has no value")
 
 
+@pytest.mark.parametrize(
+    ("fun", "words"),
+    [
+        (
+            lambda z: -autodiff.log(autodiff.sigmoid(z - 1e4)),
+            "The loss is inf: a logarithm, root or",
+        ),
+        (
+            lambda z: autodiff.sqrt(z - z),
+            "in the gradient of layer 3, the first with any on the way",
+        ),
+    ],
+)
+def test_a_logarithm_and_a_root_at_zero_are_not_blamed_on_the_weights_alone(fun, words):
+    found = layer_report(network(), lambda p, X, y: autodiff.mean(fun(nn.forward(p, X))), DATA)
+    (finding,) = [finding for finding in found.findings if words in finding]
+    assert "keep logarithms, roots and quotients away from 0 (as cross_entropy does)" in finding
+
+
 def columns(*more):
     """Findings about data with a good column and these."""
     rows = np.column_stack([generator().normal(size=200), *more])
@@ -817,6 +850,9 @@ ROWS, NOISE = np.arange(200), generator(1).normal(size=200)
         np.ones(200),
         0 * NOISE,
         50 + 0.02 * NOISE,
+        np.cos(NOISE) ** 2 + np.sin(NOISE) ** 2,
+        1 - 1.0 * (ROWS == 7),
+        np.where(ROWS == 5, 3.125, 3.0),
     ],
 )
 def test_rare_faint_and_constant_columns_are_in_scale(column):
@@ -830,6 +866,9 @@ def test_rare_faint_and_constant_columns_are_in_scale(column):
         (2000 + 5 * NOISE, r"mean 2e\+03 and standard deviation"),
         (np.where(ROWS < 99, 0.009, 0.0), "mean 0.00446 and standard deviation 0.0045"),
         (np.where(ROWS < 99, 101.0, 0.0), "mean 50 and standard deviation 50.5"),
+        (np.where(ROWS < 99, 3.009, 3.0), "mean 3 and standard deviation 0.0045"),
+        (np.where(ROWS == 7, 1.0, 1000.0), "mean 995 and standard deviation 70.5"),
+        (np.where(ROWS == 7, -150.0, 1.0), "mean 0.245 and standard deviation 10.7"),
         (1e200 * NOISE, "mean -?[0-9.e+]* and standard deviation"),
     ],
 )
@@ -878,6 +917,23 @@ EXAMINE = {
 def test_a_loss_that_is_none_is_refused(name, loss, error, words):
     with pytest.raises(error, match=words):
         EXAMINE[name](network(), loss, DATA)
+
+
+@pytest.mark.parametrize("name", EXAMINE)
+@pytest.mark.parametrize(
+    ("params", "data", "got"),
+    [
+        (None, DATA, "NoneType and tuple"),
+        ([*network()[0]], DATA, "list and tuple"),
+        (network()[0], DATA, "Layer and tuple"),
+        (network(), (*DATA, X), "list and tuple"),
+        (network(), None, "list and NoneType"),
+    ],
+)
+def test_what_is_no_network_and_no_pair_of_data_is_refused(name, params, data, got):
+    words = r"params must be a list of Layer\(W, b\) and data the pair \(X, y\), got " + got
+    with pytest.raises(TypeError, match=words):
+        EXAMINE[name](params, LOSS, data)
 
 
 @pytest.mark.parametrize("name", EXAMINE)
@@ -1189,7 +1245,7 @@ def test_a_range_that_is_too_high_ends_at_once():
     [
         ([], "There is no layer and no parameter"),
         (scaled(network(), np.nan), "16 NaN in layer 1, W"),
-        (scaled(network(sizes=(1, 1)), 1e200), "The loss is inf: a number overflows"),
+        (scaled(network(sizes=(1, 1)), 1e200), "The loss is inf: a logarithm, root or quotient"),
     ],
 )
 def test_range_test_and_noise_scale_have_findings_where_nothing_can_run(params, words):
@@ -1315,6 +1371,28 @@ def test_a_loss_that_is_a_sum_is_refused():
 
     with pytest.raises(ValueError, match="each row twice its gradient is 2 times as long; divide"):
         gradient_noise_scale(network(), loss, DATA, batch_size=5, rng=generator())
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_noise_scale_with_dropout_left_on_is_refused(seed):
+    rng = generator(seed)
+
+    def loss(params, X, y):
+        hidden = autodiff.tanh(nn.forward(params[:1], X))
+        mask = dropout_mask((len(X), 16), 0.5, rng=rng)
+        return nn.mse(nn.forward(params[1:], hidden * mask), y)
+
+    with pytest.raises(ValueError, match="two at the same params and rows; switch dropout off"):
+        gradient_noise_scale(network(sizes=(1, 16, 1)), loss, DATA, batch_size=5, rng=rng)
+
+
+def test_a_mask_of_its_own_for_each_number_of_rows_makes_no_sum():
+    def loss(params, X, y):
+        mask = dropout_mask((len(X), 1), 0.5, rng=generator(len(X)))
+        return nn.mse(mask * nn.forward(params, X), y)
+
+    data = X[::10], X[::10] ** 2
+    assert gradient_noise_scale(network(), loss, data, batch_size=5, rng=generator()).scale > 0
 
 
 @pytest.mark.parametrize(("power", "is_one"), [(0.58, True), (0.59, False)])
