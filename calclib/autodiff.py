@@ -412,7 +412,7 @@ def _sweep(out, g, *, keep=False):
     """
     cotangents, aside, item = {out: g}, {}, _getitem.operation
     for node in _order(out):
-        if node in aside:
+        if aside and node in aside:
             _add_items(cotangents, aside, node)
         if not (links := node.links):
             continue
