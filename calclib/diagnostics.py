@@ -718,7 +718,7 @@ def layer_report(params, loss, data, *, activation="tanh", learning_rate=None):
         rate = _validate.number(learning_rate, "learning_rate")
         learning_rate = _validate.positive(rate, "learning_rate")
     _validate.choice(activation, "activation", _ACTIVATIONS)
-    value, slopes = _measure(params, loss, X, y)
+    value, slopes = nn.loss_and_grad(loss, params, X, y)
     with np.errstate(all="ignore"):
         zs = [  # a network's last z is linear
             nn.forward(params[:k], X, activation=activation) for k in range(1, len(params) + 1)
@@ -748,29 +748,6 @@ def _parts(params, data):
             f"{type(params).__name__} and {type(data).__name__}; see nn.init_params"
         ) from None
     return layers, np.array(X), np.array(y)
-
-
-def _measure(params, loss, X, y):
-    """Give the loss and its gradient, by layers, whether they are finite or not."""
-    if not callable(loss):
-        raise TypeError(f"loss must be a function of params, X and y, got {loss!r}")
-    layers = [nn.Layer(ad.Var(W), ad.Var(b)) for W, b in params]
-    with np.errstate(all="ignore"):
-        out = loss(layers, X, y)
-        if not isinstance(out, ad.Var):
-            raise TypeError(
-                f"loss must give a Var when params hold Vars, got {type(out).__name__}; end it "
-                "with return, and compute it from params without .value or stop_gradient"
-            )
-        if out.shape:
-            raise ValueError(
-                f"loss must give one number, got shape {out.shape}; end it with mse, "
-                "cross_entropy or a mean"
-            )
-        slopes = ad.backward(out)
-    return float(out.value), [
-        nn.Layer(*(slopes.get(part, np.zeros(part.shape)) for part in layer)) for layer in layers
-    ]
 
 
 _EMPTY = "There is no layer and no parameter to look at: make some with nn.init_params."
@@ -1148,7 +1125,7 @@ def lr_range_test(params, loss, data, *, low, high, steps, rng, batch_size=None)
         return RangeTest(np.array([]), np.array([]), nan, findings[0])
 
     draw = _rows(len(X), batch_size, rng)
-    first, square = _measure(params, loss, X, y)[0], None
+    first, square = nn.loss_and_grad(loss, params, X, y)[0], None
     rounding = _ROUNDING * abs(first)
     rates, losses = np.geomspace(low, high, steps), []
     for rate in rates:
@@ -1160,7 +1137,7 @@ def lr_range_test(params, loss, data, *, low, high, steps, rng, batch_size=None)
                 square = (np.linalg.norm(step) / rate) ** 2
             most = first + rate * square + rounding
         params = result.params
-        value, slopes = _measure(params, loss, X, y)
+        value, slopes = nn.loss_and_grad(loss, params, X, y)
         is_well = result.success and not _overflow(value, slopes)
         losses.append(value if is_well else inf)
         if not losses[-1] <= most:
@@ -1283,7 +1260,7 @@ def gradient_noise_scale(params, loss, data, *, batch_size, rng, batches=100):
     _validate.generator(rng)
 
     def gradient(rows):
-        slopes = _measure(params, loss, X[rows], y[rows])[1]
+        slopes = nn.loss_and_grad(loss, params, X[rows], y[rows])[1]
         return np.concatenate([np.ravel(part) for layer in slopes for part in layer])
 
     with np.errstate(all="ignore"):
@@ -1329,7 +1306,7 @@ def gradient_noise_scale(params, loss, data, *, batch_size, rng, batches=100):
 
 def _cannot_run(params, loss, X, y):
     """Give the findings that forbid to run the network."""
-    return _unfit(params, X, y) or _overflow(*_measure(params, loss, X, y))
+    return _unfit(params, X, y) or _overflow(*nn.loss_and_grad(loss, params, X, y))
 
 
 def _rows(m, size, rng):

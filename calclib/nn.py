@@ -380,6 +380,61 @@ def _cut(layers):
     return cut
 
 
+def loss_and_grad(loss, params, X, y):
+    """Return a loss and its gradient, layer by layer, whether they are finite or not.
+
+    Parameters
+    ----------
+    loss : callable
+        ``loss(params, X, y)``, a number, as in `train`.
+    params : list of Layer
+        The network, finite.
+    X, y : array_like
+        The data, as the loss takes them.
+
+    Returns
+    -------
+    value : float
+        The loss.
+    slopes : list of Layer
+        dL/dW and dL/db of each layer, of the shapes of W and b; 0 for what the loss does not use.
+
+    Raises
+    ------
+    TypeError
+        If `loss` is not a function, or does not give a Var when params hold Vars.
+    ValueError
+        If the loss is not one number.
+
+    Examples
+    --------
+    >>> def loss(params, X, y):
+    ...     return mse(forward(params, X), y)
+    >>> value, slopes = loss_and_grad(loss, [Layer([[2.0]], [0.0])], [[1.0]], [[5.0]])
+    >>> value, slopes[0].W.tolist()
+    (9.0, [[-6.0]])
+    """
+    if not callable(loss):
+        raise TypeError(f"loss must be a function of params, X and y, got {loss!r}")
+    layers = [Layer(*map(ad.Var, layer)) for layer in params]
+    with np.errstate(all="ignore"):
+        out = loss(layers, X, y)
+    if not isinstance(out, ad.Var):
+        raise TypeError(
+            f"loss must give a Var when params hold Vars, got {type(out).__name__}; end it with "
+            "return, and compute it from params without .value or stop_gradient"
+        )
+    if out.shape:
+        raise ValueError(
+            f"loss must give one number, got shape {out.shape}; end it with mse, cross_entropy or "
+            "a mean"
+        )
+    slopes = ad.backward(out, inner=False)
+    return out.value, [
+        Layer(*(slopes.get(part, np.zeros(part.shape)) for part in layer)) for layer in layers
+    ]
+
+
 # Training
 
 
@@ -622,15 +677,10 @@ def _measures(loss, unflatten, cut):
             return float(_validate.finite(loss(unflatten(theta), X, y), theta, "loss")), None
 
     def value_and_grad(theta, X, y):
-        layers = [Layer(*map(ad.Var, layer)) for layer in cut(theta)]
-        with np.errstate(all="ignore"):
-            out = loss(layers, X, y)
-            slopes = ad.backward(out, inner=False)
-        parts = [
-            slopes.get(part, np.zeros(part.shape)).reshape(-1) for layer in layers for part in layer
-        ]
+        out, slopes = loss_and_grad(loss, cut(theta), X, y)
+        parts = [part.reshape(-1) for layer in slopes for part in layer]
         g = _validate.finite(np.concatenate(parts), theta, "the gradient of the loss")
-        return float(_validate.finite(out.value, theta, "loss")), g
+        return float(_validate.finite(out, theta, "loss")), g
 
     def guarded(measure):
         def at(theta, X, y):
@@ -649,20 +699,7 @@ def _measures(loss, unflatten, cut):
 
 def _check_start(loss, unflatten, theta, X, y):
     """Refuse a loss that is no number, knows nothing of params, or is not finite at the start."""
-    if not callable(loss):
-        raise TypeError(f"loss must be a function of params, X and y, got {loss!r}")
-    with np.errstate(all="ignore"):
-        out = loss(unflatten(ad.Var(theta)), X, y)
-    if not isinstance(out, ad.Var):
-        raise TypeError(
-            f"loss must give a Var when params hold Vars, got {type(out).__name__}; end it with "
-            "return, and compute it from params without .value or stop_gradient"
-        )
-    if out.shape:
-        raise ValueError(
-            f"loss must give one number, got shape {out.shape}; end it with mse, cross_entropy or "
-            "a mean"
-        )
+    loss_and_grad(loss, unflatten(theta), X, y)
     where = _first_not_finite(loss, unflatten(theta), X, y)
     if where:
         raise ValueError(

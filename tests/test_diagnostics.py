@@ -138,13 +138,16 @@ def test_a_tiny_entry_beside_large_ones_is_still_checked():
 # A gradient that is wrong
 
 
-def test_the_worst_entry_and_its_block_are_named():
+def loss_of_a_network():
+    """Give the layers of a small network, their vector, and a loss of it."""
     params = network(sizes=(2, 3, 1))
     theta, unflatten = nn.flatten(params)
     rows = generator(0).normal(size=(7, 2))
+    return params, theta, lambda theta: LOSS(unflatten(theta), rows, rows[:, :1])
 
-    def fun(theta):
-        return LOSS(unflatten(theta), rows, rows[:, :1])
+
+def test_the_worst_entry_and_its_block_are_named():
+    params, theta, fun = loss_of_a_network()
 
     def faulty(theta):
         g = autodiff.grad(fun)(theta)
@@ -383,12 +386,7 @@ def test_a_zero_is_right_where_other_entries_of_its_block_can_be_told():
 
 @pytest.mark.parametrize("hole", [np.nan, np.inf, -np.inf])
 def test_an_entry_that_is_not_finite_is_named_with_its_block(hole):
-    params = network(sizes=(2, 3, 1))
-    theta, unflatten = nn.flatten(params)
-    rows = generator(0).normal(size=(7, 2))
-
-    def fun(theta):
-        return LOSS(unflatten(theta), rows, rows[:, :1])
+    params, theta, fun = loss_of_a_network()
 
     def faulty(theta):
         g = autodiff.grad(fun)(theta)
