@@ -150,7 +150,7 @@ def gradients(p, x, mine, other, of_torch, of_jax):
     def recorded(p):
         v = list(map(ad.Var, p))
         out = mine(forward(ad, ad.affine, v, x))
-        found = ad.backward(out)
+        found = ad.backward(out, inner=False)
         return out.value, [found[each] for each in v]
 
     runs = {
@@ -429,7 +429,7 @@ def scalars():
     def recorded():
         v = [ad.Var(a) for a in x]
         out = fun(v)
-        found = ad.backward(out)
+        found = ad.backward(out, inner=False)
         return out.value, *(found[each] for each in v)
 
     def on_autograd():

@@ -524,7 +524,7 @@ def _door(x, name="x"):
     """Return x as a finite float, or a float64 array of its own; what is traced passes."""
     if _passes(x):
         return x
-    if _is_finite_array(x) and x.size:
+    if _validate.is_plain(x) and x.shape and x.size:
         return x.copy()
     x = _validate.real(x, name)
     return x if x.ndim else x.item()
@@ -534,7 +534,7 @@ def _result(y, x, what):
     """Return a finite float, or an array of its own; what is traced passes."""
     if _passes(y):
         return y
-    if _is_finite_array(y):
+    if _validate.is_plain(y) and y.shape:
         return y.copy()
     y = _validate.finite(y, _plain(x), what)
     return y.astype(float) if y.ndim else float(y)
@@ -542,10 +542,6 @@ def _result(y, x, what):
 
 def _passes(x):
     return isinstance(x, _Traced) or (type(x) is float and x - x == 0.0)
-
-
-def _is_finite_array(x):  # a product with itself finds what is not finite in one pass
-    return type(x) is np.ndarray and x.dtype is _FLOAT64 and x.ndim and np.vdot(x, x) < np.inf
 
 
 def _compute(fun, x, what):
@@ -1123,7 +1119,9 @@ def _swap(x):
 def _pull_left(g, y, a, b, *_):
     if b.ndim == 1:
         return _column(g) * b
-    return g @ _swap(b) if a.ndim > 1 else (b @ _column(g))[..., 0]
+    if a.ndim == 1:
+        return (b @ _column(g))[..., 0]
+    return g * _swap(b) if b.shape[-1] == 1 else g @ _swap(b)  # a column and a row: no sums
 
 
 def _pull_right(g, y, a, b, *_):
@@ -1181,7 +1179,7 @@ def _elementwise(name, formula, value, *slopes):
     apply = primitive(name, value, slopes, slopes)
     left, right = slopes[0], slopes[-1]
 
-    # What apply does, spelled out for plain numbers and arrays: most graphs spend their time here.
+    # What apply and _node do, spelled out for plain numbers and arrays: most time is spent here.
 
     def one(x, /):
         if type(x) is Var and type(p := x._value) in _PLAIN_KINDS:
@@ -1203,7 +1201,11 @@ def _elementwise(name, formula, value, *slopes):
             y = value(*inputs)
         except (ArithmeticError, ValueError):
             y = _evaluate(operation, inputs)
-        return _node(y if type(y) in _PLAIN_KINDS else float(y), level, operation, links, inputs)
+        node = _new(Var)
+        node._value = y if type(y) in _PLAIN_KINDS else float(y)
+        node.level, node.number = level, _next_number()
+        node.operation, node.links, node.inputs = operation, links, inputs
+        return node
 
     function = two if len(slopes) == 2 else one
     operation = function.operation = apply.operation

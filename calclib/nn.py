@@ -18,7 +18,7 @@ import sys
 import time
 from dataclasses import dataclass
 from itertools import pairwise
-from math import pi, prod, sqrt
+from math import isfinite, pi, prod, sqrt
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -431,7 +431,7 @@ def loss_and_grad(loss, params, X, y):
         )
     slopes = ad.backward(out, inner=False)
     return out.value, [
-        Layer(*(slopes.get(part, np.zeros(part.shape)) for part in layer)) for layer in layers
+        Layer(*(slopes[x] if x in slopes else np.zeros(x.shape) for x in layer)) for layer in layers
     ]
 
 
@@ -674,13 +674,13 @@ def _measures(loss, unflatten, cut):
 
     def value(theta, X, y):
         with np.errstate(all="ignore"):
-            return float(_validate.finite(loss(unflatten(theta), X, y), theta, "loss")), None
+            return _number(loss(unflatten(theta), X, y), theta), None
 
     def value_and_grad(theta, X, y):
         out, slopes = loss_and_grad(loss, cut(theta), X, y)
         parts = [part.reshape(-1) for layer in slopes for part in layer]
         g = _validate.finite(np.concatenate(parts), theta, "the gradient of the loss")
-        return float(_validate.finite(out, theta, "loss")), g
+        return _number(out, theta), g
 
     def guarded(measure):
         def at(theta, X, y):
@@ -695,6 +695,13 @@ def _measures(loss, unflatten, cut):
         return at
 
     return guarded(value), guarded(value_and_grad)
+
+
+def _number(value, theta):
+    """Return the value of a loss, if it is finite."""
+    if type(value) is float and isfinite(value):
+        return value
+    return float(_validate.finite(value, theta, "loss"))
 
 
 def _check_start(loss, unflatten, theta, X, y):
@@ -819,10 +826,9 @@ def _finite(value, name):
     """
     if isinstance(value, ad.Var):
         return value
-    if type(value) is np.ndarray and value.dtype == float and value.size:
-        if np.vdot(value, value) < np.inf:
-            return value
-    elif ad.stop_gradient(value) is not value:  # traced for another purpose
+    if _validate.is_plain(value) and value.size:
+        return value
+    if ad.stop_gradient(value) is not value:  # traced for another purpose
         return value
     return _validate.real(value, name)
 
