@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from calclib import _validate, numerical
+from calclib._length import length
 
 # Relative to the largest entry. A formula, or a program differentiated by rule, keeps it by far.
 # Differences of a gradient agree across the diagonal to about eps^(2/3) |g| = 4e-11 |g|: they keep
@@ -291,7 +292,7 @@ def top_eigenvalue(hvp, n, *, rng, tol=1e-8, max_steps=1000):
     Hv = _product(hvp, v, 1)
     value, vector, Hvector = v @ Hv, v, Hv
     for steps in range(1, max_steps + 1):
-        residual = _length(Hvector - value * vector)
+        residual = length(Hvector - value * vector)
         settled = residual <= tol * abs(value)
         if settled or steps == max_steps:
             break
@@ -434,7 +435,7 @@ def _product(hvp, v, step):
             f"hvp must map shape {v.shape} to {v.shape}, got {Hv.shape}; it returns H @ v"
         )
     Hv = Hv.astype(float)
-    if not np.isfinite(Hv).all() or not np.isfinite(_length(Hv)):
+    if not np.isfinite(Hv).all() or not np.isfinite(length(Hv)):
         raise ValueError(
             f"hvp is not finite: got {_validate.show(Hv)} in product {step}, from a v of length 1; "
             "move to a point where the second derivatives are defined"
@@ -448,12 +449,12 @@ def _best_in_plane(v, Hv, u, Hu):
     With e at right angles to v in the plane, H is there the 2 x 2 matrix of v.Hv, v.He, e.Hv, e.He.
     """
     cosine = u @ v
-    sine = _length(u - cosine * v)
+    sine = length(u - cosine * v)
     if sine <= 1e-12:  # one direction: nothing but rounding spans a plane
         return u @ Hu, u, Hu
     e, He = (u - cosine * v) / sine, (Hu - cosine * Hv) / sine
     upper, lower = v @ He, e @ Hv
-    size = max(_length(Hv), _length(Hu))
+    size = max(length(Hv), length(Hu))
     if sine > 1e-2 and abs(upper - lower) > 1e-4 * size:
         raise ValueError(
             f"hvp must be that of a symmetric H, got u.Hv = {lower:.6g} and v.Hu = {upper:.6g} for "
@@ -464,12 +465,6 @@ def _best_in_plane(v, Hv, u, Hu):
     a, b = turns[:, best]
     y, Hy = a * v + b * e, a * Hv + b * He
     return values[best], y, Hy
-
-
-def _length(a):
-    """Return the Euclidean length, without overflow on the way to it."""
-    largest = np.abs(a).max()
-    return largest * float(np.sqrt(((a / largest) ** 2).sum())) if largest > 0 else 0.0
 
 
 def _unit(a):

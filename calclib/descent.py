@@ -25,6 +25,7 @@ from numbers import Real
 import numpy as np
 
 from calclib import _validate, curvature, numerical
+from calclib._length import length
 from calclib.optimizers import Optimizer, sgd
 
 _CONVERGED, _MAX_STEPS, _DIVERGED = "converged", "max_steps", "diverged"
@@ -613,7 +614,7 @@ def lbfgs(
                 break
             x, value, g = found
             s, y = x - run.x, g - run.g
-            if np.vdot(s, y) > _EPS * _length(s) * _length(y):
+            if np.vdot(s, y) > _EPS * length(s) * length(y):
                 pairs.append((s, y))
             run.go(x, value, g)
             status = run.status()
@@ -730,7 +731,7 @@ def _descend(fun, x, optimizer, grad, max_steps, tol, diverge_at, callback):
     with np.errstate(all="ignore"):
         value, g = fun(x), grad(x)
         _check_start(x, value, g, diverge_at)
-        norm, error = _length(g), error_at(x, value)
+        norm, error = length(g, axis=0), error_at(x, value)
         state = optimizer.init(x)
         nit = np.zeros(runs, dtype=int)
         lost = np.zeros(runs, dtype=bool)  # fun or its gradient not finite at the next point
@@ -752,9 +753,9 @@ def _descend(fun, x, optimizer, grad, max_steps, tol, diverge_at, callback):
             if not moved.any():
                 lost |= running
                 break
-            norm, error = _length(g), error_at(x, value)
+            norm, error = length(g, axis=0), error_at(x, value)
             lost |= running & ~moved
-            far |= moved & (_length(x) > diverge_at)
+            far |= moved & (length(x, axis=0) > diverge_at)
             nit += moved
             path.append(x)
             values.append(value)
@@ -766,7 +767,7 @@ def _descend(fun, x, optimizer, grad, max_steps, tol, diverge_at, callback):
         [_DIVERGED, _CONVERGED, _STALLED],
         _MAX_STEPS,
     )
-    each = np.broadcast(status, nit, norm, error, _length(x), lost)
+    each = np.broadcast(status, nit, norm, error, length(x, axis=0), lost)
     messages = tuple(_message(*run, broken.get(j), tol, diverge_at) for j, run in enumerate(each))
     single = not runs
     return DescentResult(
@@ -829,7 +830,7 @@ class _Run:
 
     def status(self):
         """Say why to stop here, or None."""
-        if _length(self.x) > self.diverge_at:
+        if length(self.x) > self.diverge_at:
             return _DIVERGED
         if self.norm + self.error <= self.tol:
             return _CONVERGED
@@ -851,7 +852,7 @@ class _Run:
         self.error = self.error_at(self.x, self.value)
         self.path.append(self.x)
         self.values.append(self.value)
-        self.norms.append(_length(self.g))
+        self.norms.append(length(self.g))
         _report(self.callback, self.nit, self.x, self.value, self.g)
 
     def result(self, status, why, advice, optimizer):
@@ -879,7 +880,7 @@ class _Run:
             message = f"Diverged after {after}: {why}. Try {advice}."
         else:
             message = (
-                f"Diverged after {after}: the length of x, {_length(self.x):.2g}, is beyond "
+                f"Diverged after {after}: the length of x, {length(self.x):.2g}, is beyond "
                 f"diverge_at = {self.diverge_at:g}. Try {advice}; if that does not help, fun may "
                 "have no minimum."
             )
@@ -918,7 +919,7 @@ def _measured_hessian(run):
                 f"{J[i, j]:.6g} for entry {i} along x[{j}], and {J[j, i]:.6g} for entry {j} along "
                 f"x[{i}]; compare grad with numerical.grad(fun)"
             )
-        return (J + J.T) / 2, max(error, _length(gap.ravel()))
+        return (J + J.T) / 2, max(error, length(gap))
 
     def of_values(x):
         H, error = hessian(x)
@@ -936,7 +937,7 @@ def _given_hessian(hess):
 
     def given(x):
         H = hess(x).reshape(x.size, x.size)
-        return H, _length((H - H.T).ravel())
+        return H, length(H - H.T)
 
     return given
 
@@ -948,7 +949,7 @@ def _eigen(H, error):
 
 def _has_eigenvalues(H):
     """Tell whether H is finite, and its eigenvalues are, which are at most its length in size."""
-    return np.isfinite(_length(H.ravel()))
+    return np.isfinite(length(H))
 
 
 def _refuse_lopsided(run, H):
@@ -974,7 +975,7 @@ def _singular(run, lambdas, parts, damping, error):
             f"differences do not tell {matrix}, whose eigenvalues, up to {size:.2g} in size, may "
             f"be off by {error:.2g}"
         )
-    reach = np.abs(parts[lambdas <= max(error, 1e-8 * size)]).max() / max(1, _length(run.x))
+    reach = np.abs(parts[lambdas <= max(error, 1e-8 * size)]).max() / max(1, length(run.x))
     enough = damping - lambdas[0] + max(2 * error, 1e-8 * size, reach)
     other = " Or try line_search=True." if 0 < size <= error else ""
     return (
@@ -1096,7 +1097,7 @@ def _wolfe(run, p, slope, *, c1=1e-4, c2=0.9, trials=60):
             passes = _is_finite(g)
         if passes:
             slope_here = np.vdot(g, p)
-            if abs(slope_here) <= c2 * abs(slope) or _length(x) > run.diverge_at:
+            if abs(slope_here) <= c2 * abs(slope) or length(x) > run.diverge_at:
                 return x, value, g
             if slope_here * (high - low) >= 0:
                 high, value_high = low, value_low
@@ -1266,7 +1267,7 @@ def _central(fun, runs):
 def _lost_in_rounding(x, value):
     """Give the length of what central differences lose of the gradient, eps |value| / (2 h_j)."""
     h = _EPS ** (1 / 3) * np.maximum(1, np.abs(x))  # numerical.default_step(x)
-    return _EPS * np.abs(value) * _length(1 / (2 * h))
+    return _EPS * np.abs(value) * length(1 / (2 * h), axis=0)
 
 
 def _nothing_lost(x, value):
@@ -1288,18 +1289,6 @@ def _nan_outside(derivative, nothing):
     return counted
 
 
-@np.errstate(over="ignore")
-def _length(a):
-    """Euclidean length of a vector, or of each column; the absolute value of a number.
-
-    Squares of what is scaled by a power of two, which is exact, neither overflow nor vanish.
-    """
-    if np.ndim(a) == 0:
-        return np.abs(a)
-    _, power = np.frexp(np.abs(a).max(axis=0))
-    return np.ldexp(np.sqrt((np.ldexp(a, -power) ** 2).sum(axis=0)), power)
-
-
 def _is_finite(a):
     """Tell whether all of a vector, or of each column, is finite."""
     return np.isfinite(a) if np.ndim(a) == 0 else np.isfinite(a).all(axis=0)
@@ -1317,10 +1306,10 @@ def _report(callback, k, x, value, g):
 
 def _check_start(x, value, g, diverge_at):
     """Refuse a start where the function or its gradient is not finite, and name it."""
-    if np.max(_length(x)) > diverge_at:
+    if np.max(length(x, axis=0)) > diverge_at:
         raise ValueError(
             f"the start must not be beyond diverge_at = {diverge_at:g}, got a length of "
-            f"{np.max(_length(x)):.2g}; raise diverge_at, or measure x in larger units"
+            f"{np.max(length(x, axis=0)):.2g}; raise diverge_at, or measure x in larger units"
         )
     for name, bad in (("fun", ~np.isfinite(value)), ("the gradient", ~_is_finite(g))):
         if np.any(bad):

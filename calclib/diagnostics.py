@@ -26,6 +26,7 @@ import numpy as np
 
 from calclib import _validate, descent, nn
 from calclib import autodiff as ad
+from calclib._length import length
 from calclib.optimizers import Optimizer, sgd
 
 _EPS = np.finfo(float).eps
@@ -784,7 +785,10 @@ def _row(k, W, b, gW=None, gb=0.0, z=0.0, activation="linear", rate=None):
     """Measure one layer; z is what comes before its activation, shape (m, n_out)."""
     parts = (W, b) if gW is None else (W, b, gW, gb, z)
     numbers = np.concatenate([np.ravel(part) for part in parts])
-    gradient, weight = (nan if part is None else _length(part) for part in (gW, W))
+    gradient, weight = (
+        nan if part is None or not np.isfinite(part).all() else float(length(part))
+        for part in (gW, W)
+    )
     return LayerRow(
         name=f"layer {k}",
         nan=int(np.isnan(numbers).sum()),
@@ -795,14 +799,6 @@ def _row(k, W, b, gW=None, gb=0.0, z=0.0, activation="linear", rate=None):
         saturated=float(_FLAT[activation](z).mean()) if activation in _FLAT else nan,
         dead=float((z <= 0).all(axis=0).mean()) if activation == "relu" else nan,
     )
-
-
-def _length(x, axis=None):
-    """Give the Euclidean length, without a square that overflows or vanishes."""
-    top = np.abs(x).max(axis=axis, initial=0.0)
-    with np.errstate(all="ignore"):
-        length = top * np.linalg.norm(x / np.where(top > 0, top, 1.0), axis=axis)
-    return float(length) if axis is None else length
 
 
 def _unfit(params, X, y):
@@ -833,8 +829,8 @@ def _unscaled(X):
     """Say which column of X is farthest from size 1, if it is two powers of ten away."""
     m, mean, most = len(X), X.mean(axis=0), np.median(X, axis=0)
     others = (most != X).sum(axis=0)  # if less than half, the median is what the rest has
-    size, spread = (_length(Z, axis=0) / np.sqrt(m) for Z in (X, X - mean))
-    gap = _length(X - most, axis=0) / np.sqrt(np.maximum(others, 1))
+    size, spread = (length(Z, axis=0) / np.sqrt(m) for Z in (X, X - mean))
+    gap = length(X - most, axis=0) / np.sqrt(np.maximum(others, 1))
     low = np.where(2 * others < m, gap, spread)  # of a sparse column what it holds
     low[spread <= m * _EPS * size] = 1.0  # constants may have any size up to the limit
     size = np.where(2 * others < m, np.maximum(size, gap), size)
@@ -1268,13 +1264,13 @@ def gradient_noise_scale(params, loss, data, *, batch_size, rng, batches=100):
         noise = [gradient(rng.integers(m, size=size)) - G for _ in range(batches)]
         unit = max(np.abs(g).max() for g in (G, again, twice, *noise)) or 1.0
         trace = size * float(np.mean([(d / unit) @ (d / unit) for d in noise]))
-        norm = _length(G / unit)
+        norm = length(G / unit)
         found = float(trace * unit**2), float(norm * unit)
     if not isfinite(unit):
         way = "use smaller weights, or scale X"
         return NoiseScale(nan, nan, nan, f"The gradient of a batch is not finite: {way}.")
     rounding = _LOUD * _ROUNDING * hypot(norm, trace**0.5)
-    if _length((again - G) / unit) > rounding:
+    if length((again - G) / unit) > rounding:
         raise ValueError(
             "loss must give the same gradient each time, got two at the same params and rows; "
             "switch dropout off"
@@ -1286,10 +1282,10 @@ def gradient_noise_scale(params, loss, data, *, batch_size, rng, batches=100):
             "The gradient over all rows is 0 up to rounding: there is nothing to learn, or loss "
             "does not use params.",
         )
-    if _length(twice) > _SUMMED * _length(G):
+    if length(twice) > _SUMMED * length(G):
         raise ValueError(
             "loss must be a mean over the rows, but with each row twice its gradient is "
-            f"{_length(twice) / _length(G):.3g} times as long; divide it by len(X)"
+            f"{length(twice) / length(G):.3g} times as long; divide it by len(X)"
         )
     scale = trace / norm**2
     if size >= scale:

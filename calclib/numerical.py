@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from calclib import _analytic, _validate
+from calclib._length import length
 
 
 class _Scheme(NamedTuple):
@@ -197,17 +198,17 @@ def directional(fun, x, v, *, h=None, scheme="central"):
         raise ValueError(
             f"v must have the shape of x, {x.shape}, got {v.shape}; give one number per coordinate"
         )
-    size, length = math.hypot(*x), math.hypot(*v) or 1.0
-    _room(length, "v", v, "use a shorter v and multiply the slope")
+    size, norm = math.hypot(*x), math.hypot(*v) or 1.0
+    _room(norm, "v", v, "use a shorter v and multiply the slope")
     move = None
     if h is not None:
-        h = _step(_validate.number(h, "h"), x, scheme, v) * length
-        move = np.where(v == 0, np.inf, h * np.abs(v / length))
+        h = _step(_validate.number(h, "h"), x, scheme, v) * norm
+        move = np.where(v == 0, np.inf, h * np.abs(v / norm))
     else:
         h = default_step(size, scheme=scheme)
-    line = _along(_scalar(_precise(fun, move), "directional"), x, v / length)
+    line = _along(_scalar(_precise(fun, move), "directional"), x, v / norm)
     slope = float(_slope(line, np.float64(size), h, scheme))
-    return _finite_slope(length * slope, x)
+    return _finite_slope(norm * slope, x)
 
 
 def grad(fun, *, h=None, scheme="central", vectorized=False):
@@ -430,7 +431,7 @@ def hessian_with_error(fun):
         (H, size), (finer, _) = (_bends(values, x, h) for h in (step, half))
         with np.errstate(all="ignore"):
             rounding = 4 * np.finfo(x.dtype).eps * size / step / step[:, None]
-            return H, _total(2 * np.abs(finer - H) + rounding, x)
+            return H, float(length(_finite_slope(2 * np.abs(finer - H) + rounding, x)))
 
     return pair
 
@@ -492,7 +493,7 @@ def jacobian_with_error(fun):
             J = _finite_slope(slope(*values, step), x)
             size = np.abs(np.hstack(values)).max(axis=1) + np.abs(J * x).sum(axis=1)
             rounding = 3 * np.finfo(x.dtype).eps * size[:, None] / step
-            return J, _total(2 * np.abs(slope(*near, half) - J) + rounding, x)
+            return J, float(length(_finite_slope(2 * np.abs(slope(*near, half) - J) + rounding, x)))
 
     return pair
 
@@ -569,12 +570,6 @@ def _bends(values, x, step):
         H[i, j] = H[j, i] = (both - only_a - only_b + none) / (4 * step[i]) / step[j]
         slopes = (both - none)[i == j] / (4 * step)
         return H, np.abs(f).max() + np.abs(slopes * x).sum()
-
-
-def _total(E, x):
-    """Return the root of the sum of the squares of E, without overflow on the way to it."""
-    largest = _finite_slope(E, x).max() or 1.0
-    return float(largest * np.linalg.norm(E / largest))
 
 
 def _finite_slope(slope, x):

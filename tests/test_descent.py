@@ -718,14 +718,6 @@ def test_a_tiny_gradient_is_not_zero():
     assert result.grad_norms[-1] == pytest.approx(2**0.5 * 1e-170, rel=1e-12)
 
 
-def test_the_length_is_that_of_plain_squares_to_the_last_bit():
-    a = np.random.default_rng(8).normal(size=(5, 40)) * 10.0 ** np.arange(-20, 20)
-    assert (descent._length(a) == np.sqrt((a * a).sum(axis=0))).all()
-    assert descent._length(np.array([np.inf, 1.0])) == np.inf
-    assert np.isnan(descent._length(np.array([np.nan, 1.0])))
-    assert descent._length(np.zeros(3)) == 0.0
-
-
 def breaks_at(k, bad):
     """Return gradient descent with rate 0.1 whose step number k is bad."""
     return Optimizer(

@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parent.parent / "calclib"
 
 # each row imports only from rows above it
 ROWS = [
-    {"_validate"},
+    {"_validate", "_length"},
     {"_analytic"},
     {"numerical", "symbolic", "tracing", "autodiff", "schedules", "checks"},
     {"problems", "optimizers", "curvature", "regularization"},

@@ -1,0 +1,16 @@
+"""The Euclidean length of vectors that may be huge or tiny."""
+
+import numpy as np
+
+
+@np.errstate(all="ignore")
+def length(a, axis=None):
+    """Return the root of the sum of squares, of all of a or along an axis; |a| of a number.
+
+    Squares of what is scaled by a power of two, which is exact, neither overflow nor vanish. What
+    is not finite stays so.
+    """
+    if np.ndim(a) == 0:
+        return np.abs(a)
+    _, power = np.frexp(np.abs(a).max(axis=axis, initial=0.0))
+    return np.ldexp(np.sqrt((np.ldexp(a, -power) ** 2).sum(axis=axis)), power)
