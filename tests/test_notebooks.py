@@ -21,7 +21,7 @@ import pytest
 import sympy as sp
 import tidy_notebooks
 
-from calclib import autodiff, checks, explorer
+from calclib import autodiff, checks, explorer, nn
 
 ROOT = Path(__file__).resolve().parent.parent
 CHAPTERS = sorted((ROOT / "chapters").glob("*.ipynb"))
@@ -391,6 +391,20 @@ def test_every_exercise_that_asks_for_a_whole_number_has_its_neighbours_refused(
     assert asked - set(WHOLE) == {"3.9"}  # 39, computed by floats
 
 
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ('("minimum", "saddle")', "ok"),
+        ('["local minimum", "Saddle point"]', "ok"),
+        ('("saddle", "minimum")', "not yet: what does the sign"),
+        ('("minimum", "local maximum")', "not yet: what does the sign"),
+    ],
+)
+def test_the_kind_of_a_point_may_be_said_in_two_ways(answer, words):
+    (chapter,) = (path for path in CHAPTERS if path.stem == "04_hessian")
+    assert told(chapter, "4.2", "answer = ...", f"answer = {answer}").startswith(words)
+
+
 # --- the numbers of chapter 06 --------------------------------------------------------------------
 
 
@@ -449,6 +463,23 @@ def test_chapter_06_compares_five_gradients_in_six_blocks():
     assert re.search(r"^block +engine +calclib +complex +central$", said, re.MULTILINE)
     for block in ("W1", "b1", "W2", "b2", "W3", "b3"):
         assert re.search(rf"^{block}  (?: +< 1e-12){{3}} +< 1e-08$", said, re.MULTILINE), block
+
+
+def test_rows_of_delta_in_the_wrong_order_spare_the_slope_of_their_bias_alone():
+    """The third rule of the fault map."""
+    (chapter,) = (path for path in CHAPTERS if path.stem == "06_backpropagation")
+    (cell,) = (c for c in code_cells(stored(chapter)) if c.source.startswith("def backprop("))
+    (right,) = (part for part in ast.parse(cell.source).body if isinstance(part, ast.FunctionDef))
+    wrong = ast.unparse(right).replace("(pred - Y)", "(pred - Y[::-1])")
+    found = []
+    for code in (ast.unparse(right), wrong):
+        scope, rng = {"np": np}, np.random.default_rng(0)
+        params = nn.init_params((2, 4, 4, 3), rng=rng)
+        exec(code, scope)
+        found.append(scope["backprop"](params, rng.normal(size=(5, 2)), rng.normal(size=(5, 3))))
+    same = [name for name in found[0] if np.allclose(found[0][name], found[1][name])]
+    assert len(found[0]) == 6
+    assert same == ["b3"]
 
 
 def test_chapter_06_fits_the_screen_of_a_phone():
