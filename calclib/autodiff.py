@@ -178,9 +178,9 @@ class _Dual(_Traced):
 def _dual(y, level, operation, links, inputs):
     """Return the dual number of a result: its tangent is the sum of what each argument pushes."""
     if operation.join:  # of tangents, and 0 for constants
-        tangents = {k: x.tangent for k, x, _ in links}
-        parts = [tangents.get(k, np.zeros(_shape(a))) for k, a in enumerate(inputs[:-1])]
-        return _Dual(y, operation.join(*parts, inputs[-1]), level)
+        tangents, (parts, where) = {k: x.tangent for k, x, _ in links}, inputs
+        parts = [tangents.get(k, np.zeros(_shape(a))) for k, a in enumerate(parts)]
+        return _Dual(y, operation.join(*parts, where), level)
     pushed = [_carried_on(push, (x.tangent, y, *inputs)) for _, x, push in links]
     t = reduce(operator.add, pushed)
     return _Dual(y, t if _shape(t) == _shape(y) else _broadcast(t, _shape(y)), level)
@@ -222,8 +222,7 @@ def _text(x):
 
 def _read_only(x):
     if isinstance(x, np.ndarray):
-        x = x.view()
-        x.setflags(write=False)
+        x = np.asarray(memoryview(x).toreadonly())  # a view that nobody can make writable again
     return x
 
 
@@ -234,7 +233,7 @@ class _Operation(NamedTuple):
     name: str
     value: Callable
     work: Callable
-    join: Callable | None  # itself, if it lays parts side by side or on top of each other
+    join: Callable | None  # itself, if it takes a tuple of parts
 
 
 _MADE_BY = {Var: _node, _Dual: _dual, _Counted: _counted}
@@ -242,7 +241,7 @@ _WORK = {
     "results": lambda y, *args: _size(y),
     "terms": lambda y, x, *how: _size(x),
     "products": lambda y, a, *_: _size(y) * _shape(a)[-1],
-    "overlaps": lambda y, *args: builtins.sum(map(_size, args[1:-1])),
+    "overlaps": lambda y, parts, where: builtins.sum(map(_size, parts[1:])),
     "none": lambda *_: 0,
 }
 _NUMBERS = {float, int}
@@ -260,9 +259,11 @@ def primitive(name, value, pulls, pushes=None, *, linear=False, work="results"):
         What errors and `tape` call it.
     value : callable
         ``value(*args)`` on plain numbers and arrays, by position; the result is a new array.
-    pulls : sequence of callables
+    pulls : sequence of callables, or None
         ``pull(g, y, *args)`` for each argument: the cotangent of y carried back, g dy/dx. What
-        broadcasting has enlarged is summed up afterwards. Arguments beyond are options.
+        broadcasting has enlarged is summed up afterwards. Arguments beyond are options. None is
+        for what joins parts, in this module: value is given a list of them and one option, which
+        has first, for each part, the index of its place in the result.
     pushes : sequence of callables, optional
         ``push(t, y, *args)`` for each argument: its tangent carried forward, dy/dx t. They are the
         pulls themselves where y is made entry by entry: g dy/dx and dy/dx t are one product. By
@@ -298,7 +299,8 @@ def primitive(name, value, pulls, pushes=None, *, linear=False, work="results"):
             if isinstance(a, _Traced) and (top is None or a.level > top.level):
                 top = a
         if top is None:
-            return _evaluate(operation, [*map(_promoted, args[:operands]), *args[operands:]])
+            inputs = [*map(_promoted, args[:operands]), *args[operands:]]
+            return _evaluate(operation, inputs if count else (inputs[:-1], inputs[-1]))
         kind, level, links, inputs = type(top), top.level, [], []
         rules, nested = pulls if kind is Var else pushes, False
         for k, a in enumerate(args):
@@ -306,16 +308,17 @@ def primitive(name, value, pulls, pushes=None, *, linear=False, work="results"):
                 a = _fixed(a)
             elif isinstance(a, _Traced):
                 if a.level == level:
-                    links.append((k, a, rules[k]))
+                    links.append((k, a, rules[k] if count else _pull_part(k)))
                     a = a._value
                 nested = nested or isinstance(a, _Traced)
             elif type(a) not in _NUMBERS:
                 a = _constant(a)
             inputs.append(a)
-        y = apply(*inputs) if nested else _evaluate(operation, inputs)
-        return _MADE_BY[kind](y, level, operation, links, inputs)
+        kept = inputs if count else (inputs[:-1], inputs[-1])  # the parts are one argument
+        y = apply(*inputs) if nested else _evaluate(operation, kept)
+        return _MADE_BY[kind](y, level, operation, links, kept)
 
-    count = None if isinstance(pulls, _EachPart) else len(pulls)
+    count = len(pulls) if pulls else None
 
     def instead_of(k):
         return lambda t, y, *args: apply(*args[:k], t, *args[k + 1 :])
@@ -325,13 +328,18 @@ def primitive(name, value, pulls, pushes=None, *, linear=False, work="results"):
             f"{name} has no rule forward; give primitive its pushes, or linear=True if it is linear"
         )
 
-    join = None if count else apply
     if linear:
-        pushes = [instead_of(k) for k in range(len(pulls))]
-    elif pushes is None:
-        pushes = [missing] * len(pulls) if count else pulls  # join stands for them
+        pushes = [instead_of(k) for k in range(count)]
+    elif count and pushes is None:
+        pushes = [missing] * count
+    join = None if count else apply  # of parts; their tangents are joined in the same way
     apply.operation = operation = _Operation(name, value, _WORK[work], join)
     return apply
+
+
+def _pull_part(k):
+    """Return the pull to part k of what joins parts: the entries of g at its place."""
+    return lambda g, y, parts, where: _getitem(g, where[0][k])
 
 
 def _evaluate(operation, inputs):
@@ -340,7 +348,8 @@ def _evaluate(operation, inputs):
     except ValueError as error:
         if not any(word in str(error) for word in _OF_SHAPES):
             raise
-        shapes = " and ".join(str(_shape(x)) for x in inputs if isinstance(x, np.ndarray | float))
+        operands = inputs[0] if operation.join else inputs
+        shapes = " and ".join(str(_shape(x)) for x in operands if isinstance(x, np.ndarray | float))
         why = "inner lengths differ" if "core dimension" in str(error) else error
         raise ValueError(
             f"{operation.name} cannot take shapes {shapes}: {why}; use reshape, transpose or stack"
@@ -353,7 +362,7 @@ def _carried_on(fun, args):
     try:
         return fun(*args)
     except ArithmeticError:
-        return fun(*(np.float64(a) if type(a) in _NUMBERS else a for a in args))
+        return fun(*(np.float64(a) if type(a) is float else a for a in args))
 
 
 def _promoted(a):
@@ -426,20 +435,28 @@ def _sweep(out, g, *, keep=False):
                 piece = pull(*args)
             except ArithmeticError:
                 piece = _carried_on(pull, args)
-            if type(piece) is not float and piece.shape != (shape := _shape(x._value)):
-                piece = _summed_to(shape, piece)
+            if type(piece) is not float or type(x._value) is not float:
+                piece = _summed_to(_shape(x._value), piece, node.operation)
             total = cotangents.get(x)
             cotangents[x] = piece if total is None else total + piece
     return cotangents
 
 
-def _summed_to(shape, g):
+def _summed_to(shape, g, operation):
     """Sum g over the axes that broadcasting has added in front or stretched from length 1."""
+    given = _shape(g)
+    if given == shape:
+        return g
     while len(_shape(g)) > len(shape):
         g = np.ones(len(g)) @ g if g.ndim == 2 else _sum(g, 0, False)  # a product adds rows faster
-    for axis, n in enumerate(shape):
-        if n == 1 and g.shape[axis] > 1:
+    for axis, (n, m) in enumerate(zip(shape, _shape(g), strict=False)):
+        if n == 1 != m:
             g = _sum(g, axis, True)
+    if _shape(g) != shape:
+        raise ValueError(
+            f"a pull of {operation.name} must give the shape of its argument, {shape}, or one that "
+            f"broadcasting makes of it, got {given}; it returns g dy/dx"
+        )
     return g
 
 
@@ -486,7 +503,7 @@ def backward(out, *, inner=True):
     ValueError
         If out is not a number.
     TypeError
-        If out is not a Var.
+        If out is not a Var, or one that `grad` and its kin have made.
 
     Notes
     -----
@@ -507,6 +524,11 @@ def backward(out, *, inner=True):
     (3.0, 3.0)
     """
     _number(_a_var(out, "backward"), "backward")
+    if out.level:
+        raise TypeError(
+            "backward gives plain numbers, which an enclosing derivative would take for constants, "
+            "but got a Var of one; use grad, value_and_grad or vjp inside"
+        )
     with np.errstate(all="ignore"):
         cotangents = _sweep(out, 1.0, keep=inner)
     for x, g in cotangents.items():
@@ -579,6 +601,18 @@ def _same_shape(v, x, name, other):
         )
 
 
+def _depends(out, start):
+    """Tell whether the result of a run depends on its start, or is a constant there."""
+    if not isinstance(out, _Traced) or out.level < start.level:
+        return False
+    if out.level > start.level:
+        raise TypeError(
+            "fun used a Var of another derivative, which has ended: its slope is lost; let the "
+            "inner function return what is needed, or keep its .value"
+        )
+    return True
+
+
 def _record(fun, x, what="fun"):
     """Run fun on a tape of its own; return its value and what pulls a cotangent back to x.
 
@@ -586,8 +620,8 @@ def _record(fun, x, what="fun"):
     """
     start, slope = _node(x, _next_number()), f"the gradient of {what}"
     out = _compute(lambda: fun(start), x, what)
-    if not isinstance(out, Var) or out.level != start.level:
-        out = _node(out, start.level)  # x does not matter
+    if not _depends(out, start):
+        out = _node(out, start.level)
     value = _result(out._value, x, what)
 
     def pullback(g):
@@ -688,7 +722,7 @@ def _along_a_line(fun, x, v, what="fun"):
     _same_shape(v, x, "v", "x")
     start = _Dual(x, v, _next_number())
     out = _compute(lambda: fun(start), x, what)
-    if not isinstance(out, _Dual) or out.level != start.level:  # x does not matter
+    if not _depends(out, start):
         out = _Dual(out, np.zeros(np.shape(out)), start.level)
     return _result(out._value, x, what), _result(out.tangent, x, f"the derivative of {what}")
 
@@ -961,9 +995,10 @@ def tape(out, cotangents=None):
     for node in reversed(_order(_a_var(out, "tape"))):
         names[node] = getattr(node, "name", None) or f"v{next(numbers)}"
         linked = {k: names[x] for k, x, _ in node.links}
+        joined = node.operation and node.operation.join
         parents = tuple(
             linked.get(k) or _text(a)
-            for k, a in enumerate(node.inputs)
+            for k, a in enumerate(node.inputs[0] if joined else node.inputs)
             if k in linked or (a is not None and a is not False)  # options that were left out
         )
         operation = node.operation.name if node.operation else "input"
@@ -1034,8 +1069,10 @@ def _stable_sigmoid(x):
     return np.where(x < 0, e, 1.0) / (1.0 + e)
 
 
+@np.errstate(divide="ignore")  # the logarithm of 0, where all x are minus infinity
 def _stable_logsumexp(x, axis, keepdims):
     top = np.max(x, axis, keepdims=True)
+    top = np.where(np.isfinite(top), top, 0.0)
     y = np.log(np.sum(np.exp(x - top), axis, keepdims=True)) + top
     return y if keepdims else np.squeeze(y, axis)[()]
 
@@ -1048,7 +1085,12 @@ def _affine_value(x, W, b):
 
 def _mean_value(x, axis, keepdims):
     y = np.add.reduce(x, axis, keepdims=keepdims)
-    return y / (_size(x) / _size(y))
+    return y / _count(x, y)
+
+
+def _count(x, y):
+    """Return how many entries of x a reduction has made one of y."""
+    return _size(x) / (_size(y) or 1)
 
 
 def _filled(x, shape):
@@ -1063,9 +1105,9 @@ def _item(x, index):
     return x[index]
 
 
-def _added_up(*args):
+def _added_up(parts, where):
     """Add each part to the entries of zeros at its place; an entry that is met twice gets both."""
-    *parts, (places, shape) = args
+    places, shape = where
     y = np.zeros(shape)
     for part, place in zip(parts, places, strict=True):
         if np.ndarray in map(type, place if isinstance(place, tuple) else (place,)):
@@ -1128,26 +1170,6 @@ def _pull_right(g, y, a, b, *_):
     if a.ndim == 1:
         return a * g if b.ndim == 1 else _column(a) * _swap(_column(g))
     return _swap(a) @ g if b.ndim > 1 else (_swap(a) @ _column(g))[..., 0]
-
-
-class _EachPart:
-    """The pulls of an operation on any number of parts and one option, which says where they lie.
-
-    Place gives the index of part k in the result, ``place(k, parts, option)``.
-    """
-
-    def __init__(self, place):
-        self.place = place
-
-    def __getitem__(self, k):
-        return lambda g, y, *args: _getitem(g, self.place(k, args[:-1], args[-1]))
-
-
-def _along(k, parts, axis):
-    """Return the index of part k of a concatenation."""
-    axis %= len(_shape(parts[0]))
-    start = builtins.sum(_shape(part)[axis] for part in parts[:k])
-    return (slice(None),) * axis + (slice(start, start + _shape(parts[k])[axis]),)
 
 
 _PARAMETERS = {
@@ -1282,7 +1304,7 @@ _sum = primitive("sum", lambda x, axis, keepdims: np.add.reduce(x, axis, keepdim
                  linear=True, work="terms")
 _mean = primitive("mean", _mean_value,
                   [lambda g, y, x, *how:
-                   _broadcast(_kept(g / (_size(x) / _size(y)), x, *how), _shape(x))],
+                   _broadcast(_kept(g / _count(x, y), x, *how), _shape(x))],
                   linear=True, work="terms")
 _max = primitive("max", lambda x, axis, keepdims: np.max(x, axis, keepdims=keepdims),
                  [lambda g, y, x, *how: _kept(g, x, *how) * _share(y, x, *how)],
@@ -1313,11 +1335,10 @@ _broadcast = primitive("broadcast_to", _filled,
 _getitem = primitive("getitem", _item,
                      [lambda g, y, x, index: _put(g, ((index,), _shape(x)))],
                      linear=True, work="none")
-_put = primitive("put", _added_up, _EachPart(lambda k, parts, where: where[0][k]), work="overlaps")
-_concatenate = primitive("concatenate", lambda *args: np.concatenate(args[:-1], args[-1]),
-                         _EachPart(_along), work="none")
-_stack = primitive("stack", lambda *args: np.stack(args[:-1], args[-1]),
-                   _EachPart(lambda k, parts, axis: (slice(None),) * axis + (k,)), work="none")
+_put = primitive("put", _added_up, None, work="overlaps")
+_concatenate = primitive("concatenate", lambda parts, where: np.concatenate(parts, where[1]),
+                         None, work="none")
+_stack = primitive("stack", lambda parts, where: np.stack(parts, where[1]), None, work="none")
 # fmt: on
 
 
@@ -1506,9 +1527,15 @@ def concatenate(arrays, axis=0):
     >>> concatenate([Var([1.0, 2.0]), [3.0]])
     Var([1., 2., 3.])
     """
+    arrays = list(arrays)
     if axis is None:
-        return _concatenate(*(_reshape(part, -1) for part in arrays), 0)
-    return _concatenate(*arrays, operator.index(axis))
+        arrays, axis = [_reshape(part, -1) for part in arrays], 0
+    axis = operator.index(axis)
+    before = axis % builtins.max(1, 1, *map(np.ndim, arrays))  # axes in front of it
+    lengths = [n for part in arrays for n in np.shape(part)[before : before + 1]]
+    ends = itertools.pairwise(itertools.accumulate(lengths, initial=0))
+    places = [(slice(None),) * before + (slice(*ends),) for ends in ends]
+    return _concatenate(*arrays, (places, axis))
 
 
 @_documented
@@ -1525,7 +1552,8 @@ def stack(arrays, axis=0):
     shapes = list(map(np.shape, arrays))
     if len(set(shapes)) != 1:
         raise ValueError(f"stack needs one shape, got {shapes}; use reshape or concatenate")
-    return _stack(*arrays, normalize_axis_index(axis, len(shapes[0]) + 1))
+    axis = normalize_axis_index(axis, len(shapes[0]) + 1)
+    return _stack(*arrays, ([(slice(None),) * axis + (k,) for k in range(len(arrays))], axis))
 
 
 @_documented
@@ -1547,7 +1575,7 @@ def _compare(compare):
     return lambda self, other: compare(_plain(self), _plain(other))
 
 
-def _turn(operation):
+def _turned(operation):
     return lambda self, other: operation(other, self)
 
 
@@ -1565,10 +1593,10 @@ for _name, _operation in zip(
     strict=True,
 ):
     setattr(_Traced, f"__{_name}__", _operation)
-    setattr(_Traced, f"__r{_name}__", _turn(_operation))
+    setattr(_Traced, f"__r{_name}__", _turned(_operation))
 for _name, _operation in (("floordiv", np.floor_divide), ("mod", np.remainder)):  # have no rule
-    setattr(_Traced, f"__{_name}__", _turn(_turn(_operation)))
-    setattr(_Traced, f"__r{_name}__", _turn(_operation))
+    setattr(_Traced, f"__{_name}__", lambda self, other, no=_operation: no(self, other))
+    setattr(_Traced, f"__r{_name}__", _turned(_operation))
 for _operation in (sum, mean, max, min):
     setattr(_Traced, _operation.__name__, _operation)
 _Traced.__neg__, _Traced.__abs__, _Traced.__pos__ = negative, abs, lambda self: self
@@ -1598,7 +1626,7 @@ _WAYS_OUT = {
     "norm": "sqrt(sum(x**2))",
     "outer": "reshape(x, (-1, 1)) * y",
     "positive": "x itself",
-    "prod": "exp(sum(log(x)))",
+    "prod": "math.prod(x), for a vector",
     "ravel": "x.reshape(-1)",
     "remainder": "x - y * np.floor(x / y)",
     "square": "x**2",

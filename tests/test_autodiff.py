@@ -5,6 +5,7 @@ import gc
 import itertools
 import math
 import operator
+import sys
 import threading
 import tracemalloc
 import weakref
@@ -364,6 +365,62 @@ def test_broadcasting_is_undone_in_the_gradient(operation, shapes, seed):
         assert np.sum(g * t) == pytest.approx(slope(fun, var.value, t, w), abs=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("fun", "x", "expected"),
+    [
+        (lambda x: ad.sum(x * np.zeros(0)) + x[0], [2.0], [1.0]),
+        (lambda x: ad.sum((x[1:] - x) ** 2) + ad.sum(x**2), [2.0], [4.0]),
+        (lambda x: ad.sum((np.zeros((0, 3)) + x) ** 2) + ad.sum(x**2), [[1.0, 2.0, 3.0]], None),
+        (lambda x: ad.sum((np.zeros((0, 3)) + x) ** 2) + ad.sum(x**2), [1.0, 2.0, 3.0], None),
+        (lambda x: ad.sum(np.ones((2, 0)) * x) + ad.sum(x**2), [[1.0], [2.0]], None),
+    ],
+)
+def test_what_is_stretched_to_nothing_adds_nothing(fun, x, expected):
+    expected = 2 * np.array(x) if expected is None else expected
+    assert grad(fun)(x) == pytest.approx(np.array(expected))
+    assert np.sum(grad(fun)(x)) == pytest.approx(jvp(fun, x, np.ones_like(x))[1])
+    assert np.shape(grad(lambda p: ad.sum(grad(fun)(p)))(x)) == np.shape(x)
+
+
+@pytest.mark.parametrize(
+    "pull",
+    [
+        lambda g, y, x: g,
+        lambda g, y, x: 0,
+        lambda g, y, x: np.ones(5),
+        lambda g, y, x: np.ones((5, 1)),
+        lambda g, y, x: np.ones((2, 2))[:, :0],
+    ],
+)
+def test_a_pull_of_a_wrong_shape_is_refused_by_the_name_of_its_operation(pull):
+    total = ad.primitive("total", np.sum, [pull])
+    with pytest.raises(ValueError, match=r"a pull of total must give .*\(2,\).*g dy/dx"):
+        grad(total)([1.0, 2.0])
+    with pytest.raises(ValueError, match="a pull of total must give"):
+        grad(lambda x: total(x * x))([1.0, 2.0])
+
+
+def test_a_pull_may_give_a_whole_number():
+    floor = ad.primitive("floor", np.floor, [lambda g, y, x: 0])
+    assert grad(lambda x: x + floor(x))(1.5) == 1.0
+
+
+@pytest.mark.parametrize("operation", [ad.add, ad.multiply, ad.power, ad.maximum])
+def test_two_vars_of_shapes_that_do_not_fit_are_told_so(operation):
+    with pytest.raises(ValueError, match=rf"{operation.__name__} cannot take .*\(2,\) and \(3,\)"):
+        operation(Var([1.0, 2.0]), Var([1.0, 2.0, 3.0]))
+
+
+def test_an_empty_mean_along_an_axis_is_empty():
+    g = grad(lambda x: ad.sum(ad.mean(x[:0].reshape(0, 3), axis=1)) + ad.sum(x))(np.ones(3))
+    assert g.tolist() == [1, 1, 1]
+
+
+def test_logsumexp_of_nothing_but_minus_infinity_is_minus_infinity():
+    x = np.array([[-np.inf, -np.inf], [np.inf, 0.0], [0.0, -np.inf]])
+    assert ad.logsumexp(x, axis=1).tolist() == [-np.inf, np.inf, 0]
+
+
 def slope(fun, x, t, w):
     """Return the derivative of the sum of w fun(x) along t, by central differences."""
     return numerical.derivative(lambda h: np.sum(fun(x + h * t) * w), 0.0)
@@ -435,6 +492,31 @@ def test_inner_result_without_the_inner_variable_belongs_to_the_outer_derivative
     assert grad(lambda w: w * value_and_grad(lambda x: w * w)(1.0)[0])(3.0) == 27
     assert grad(lambda w: w * vjp(lambda x: w * w, 1.0)[0])(3.0) == 27
     assert grad(lambda w: w * jvp(lambda x: w * w, 1.0, 1.0)[0])(3.0) == 27
+
+
+def test_inner_result_without_the_inner_variable_has_slope_0_there():
+    assert jvp(lambda w: w * jvp(lambda x: w * w, 1.0, 1.0)[1], 3.0, 1.0) == (0, 0)
+    assert grad(lambda w: w * jvp(lambda x: w * w, 1.0, 1.0)[1])(3.0) == 0
+    assert jvp(lambda w: w * grad(lambda x: w * w)(1.0), 3.0, 1.0) == (0, 0)
+    assert grad(lambda w: w * grad(lambda x: w * w)(1.0))(3.0) == 0
+
+
+@pytest.mark.parametrize("outer", [grad, lambda fun: lambda x: jvp(fun, x, 1.0)])
+@pytest.mark.parametrize("inner", [grad, lambda fun: lambda x: jvp(fun, x, 1.0)[1]])
+def test_a_var_that_outlives_its_derivative_is_refused(outer, inner):
+    def leaking(x):
+        kept = []
+        inner(lambda y: kept.append(y) or y * x)(1.0)
+        return kept[0] * x
+
+    with pytest.raises(TypeError, match=r"another derivative, which has ended.*keep its \.value"):
+        outer(leaking)(2.0)
+
+
+def test_backward_inside_a_derivative_is_refused():
+    with pytest.raises(TypeError, match=r"enclosing derivative.*use grad, value_and_grad or vjp"):
+        grad(lambda x: backward(x**3)[x])(2.0)
+    assert grad(lambda x: x * backward(Var(3.0) ** 2, inner=False).popitem()[1])(2.0) == 6
 
 
 def test_free_vars_pass_through_inner_derivatives():
@@ -844,7 +926,6 @@ def test_functions_cannot_change_what_they_are_differentiated_at():
         lambda v: v.reshape(2, 1).value,
         lambda v: (v * 2).value,
         lambda v: ad.stop_gradient(v),
-        lambda v: backward(ad.sum(v * 2))[v],
         lambda v: tape(ad.sum(v * 2))[1].value,
     ],
 )
@@ -852,6 +933,17 @@ def test_arrays_of_the_tape_are_read_only(view):
     array = view(Var([1.0, 2.0]))
     with pytest.raises(ValueError, match="read-only"):
         array[0] = 7
+    with pytest.raises(ValueError, match="WRITEABLE"):
+        array.setflags(write=True)
+    with pytest.raises(TypeError, match="read-only"):
+        array.base[...] = 7
+
+
+def test_cotangents_are_read_only():
+    found = backward(ad.sum(Var([1.0, 2.0]) + Var([3.0, 4.0])))
+    for g in filter(np.ndim, found.values()):
+        with pytest.raises(ValueError, match="read-only"):
+            g[0] = 7
 
 
 def test_results_belong_to_the_caller():
@@ -1020,7 +1112,7 @@ def test_numpy_and_python_call_the_same_rules(fun):
         (lambda x: np.clip(x, 0, 1), r"np\.clip has no rule.*autodiff.*minimum\(maximum"),
         (lambda x: np.linalg.norm(x), r"np\.norm .*autodiff.*sqrt\(sum\(x\*\*2\)\)"),
         (lambda x: np.dot(x, x), r"np\.dot .*autodiff.*matmul"),
-        (lambda x: np.prod(x), r"np\.prod .*autodiff.*exp\(sum\(log\(x\)\)\)"),
+        (lambda x: np.prod(x), r"np\.prod .*autodiff.*math\.prod\(x\), for a vector"),
         (lambda x: np.add.reduce(x), r"np\.add\.reduce .*autodiff.*: sum"),
         (lambda x: np.vstack([x, x]), r"np\.vstack .*autodiff.*concatenate.*stack"),
         (lambda x: np.einsum("i->", x), r"np\.einsum .*autodiff.*matmul"),
@@ -1581,17 +1673,39 @@ def test_items_cost_a_few_times_the_function_however_many_they_are(fun, derivati
     assert by_n[1] / by_n[0] < 1.2 * growth
 
 
+@pytest.mark.parametrize("join", [ad.concatenate, ad.stack])
+def test_calls_grow_as_the_parts_do(join):
+    def calls(n):
+        count = 0
+
+        def counted(frame, event, argument):
+            nonlocal count
+            count += event == "call"
+
+        x = np.ones((n, 2))
+        old = sys.getprofile()
+        sys.setprofile(counted)
+        try:
+            grad(lambda x: ad.sum(join([x[k] for k in range(n)]) ** 2))(x)
+        finally:
+            sys.setprofile(old)
+        return count
+
+    assert calls(200) / calls(50) < 4.2
+
+
 def test_memory_of_a_second_derivative_grows_as_the_items_do():
     def peak(n):
         second = grad(lambda x: ad.sum(grad(neighbours)(x) ** 2))
         second(np.ones(4))
+        gc.collect()
         tracemalloc.start()
         second(np.linspace(1, 2, n))
         most = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         return most
 
-    assert peak(400) / peak(100) < 6
+    assert peak(1600) / peak(200) < 12
 
 
 @pytest.mark.parametrize("fun", ITEMS)
