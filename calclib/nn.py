@@ -158,7 +158,8 @@ def gelu(x):
     >>> gelu(np.array([-1.0, 0.0, 1.0])).round(4).tolist()
     [-0.1588, 0.0, 0.8412]
     """
-    cube = ad.multiply(ad.multiply(x, x), x)  # these promote lists and integers, as ad.tanh does
+    near = ad.minimum(ad.maximum(x, -10.0), 10.0)  # beyond, tanh is flat and the cube can overflow
+    cube = near * near * near
     return ad.multiply(0.5, x) * (1.0 + ad.tanh(sqrt(2 / pi) * ad.add(x, 0.044715 * cube)))
 
 

@@ -187,6 +187,30 @@ def test_gelu_at_one_is_the_formula_worked_by_hand():
     assert nn.gelu(1.0) == pytest.approx((1 + math.tanh(math.sqrt(2 / math.pi) * 1.044715)) / 2)
 
 
+@pytest.mark.parametrize("x", [1e155, 1e308, 30.0, 10.0])
+def test_gelu_has_its_two_slopes_where_the_cube_is_beyond_all_floats(x):
+    for point, value, slope in ((x, x, 1.0), (-x, 0.0, 0.0)):
+        assert (nn.gelu(point), nn.gelu(np.array([point])).item()) == (value, value)
+        assert autodiff.grad(nn.gelu)(point) == slope
+        assert autodiff.jvp(nn.gelu, point, 1.0) == (value, slope)
+        assert autodiff.grad(autodiff.grad(nn.gelu))(point) == 0.0
+        assert autodiff.hvp(nn.gelu)(point, 1.0) == 0.0
+
+
+def test_gelu_at_zero_has_the_slopes_of_its_formula():
+    assert nn.gelu(0.0) == 0.0
+    assert autodiff.grad(nn.gelu)(0.0) == 0.5
+    second = autodiff.grad(autodiff.grad(nn.gelu))(0.0)
+    assert second == pytest.approx(math.sqrt(2 / math.pi), rel=1e-15)
+
+
+def test_gelu_is_the_formula_to_the_last_bit_where_the_cube_is_a_float():
+    x = np.append(np.linspace(-30, 30, 6001), generator().normal(0.0, 3.0, 1000))
+    cube = x * x * x
+    expected = 0.5 * x * (1.0 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * cube)))
+    assert np.array_equal(nn.gelu(x), expected)
+
+
 @pytest.mark.parametrize(
     "x",
     [
@@ -601,7 +625,7 @@ def steps_to(entry, value):
     [
         ("tanh", steps_to(8, np.nan), "the step of layer 2, W"),
         ("tanh", steps_to(7, np.inf), "the step of layer 1, b"),
-        ("gelu", steps_to(7, 1e200), "multiply behind layer 1"),
+        ("gelu", steps_to(7, 1e200), "power behind layer 3"),
         ("relu", steps_to(32, 1e200), "power behind layer 3"),
     ],
 )
