@@ -739,19 +739,20 @@ def _first_not_finite(loss, layers, X, y):
             return None
         rows = ad.tape(out, ad.backward(out))
 
-    places, place = {}, "before any layer"
+    depth, places = {}, {}  # depth: the last layer that a number has come through
     for row in rows:
         used = [name for name in row.parents if name in names]
-        place = f"behind {used[0].split(',')[0]}" if used else place
+        depth[row.name] = max((depth.get(name, 0) for name in row.parents), default=0)
+        if row.name in names:
+            depth[row.name] = 1 + names.index(row.name) // 2
+        place = f"behind layer {depth[row.name]}" if depth[row.name] else "before any layer"
         places[row.name] = f"of {row.name}" if row.name in names else place
         if not np.isfinite(row.value).all():
             return f"{row.operation} {f'of {used[0]}' if used else place}"
-    adjoints = {row.name: row.adjoint for row in rows}
-    for row in reversed(rows):
-        for name in (row.name, *(name for name in row.parents if name in names)):
-            if not np.isfinite(adjoints[name]).all():
-                return f"the gradient {places[name]}"
-    return None
+
+    # of the deepest the newest: its gradient came back from nothing that is not finite
+    broken = [row.name for row in reversed(rows) if not np.isfinite(row.adjoint).all()]
+    return f"the gradient {places[max(broken, key=depth.get)]}" if broken else None
 
 
 def _blocks(layers):

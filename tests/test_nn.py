@@ -766,6 +766,110 @@ def test_a_gradient_that_overflows_in_a_block_is_found_in_that_block(depth, wher
         train(layers, square_loss("linear"), data, sgd(0.1), epochs=1)
 
 
+DEEP = network([1, 3, 3, 3, 1])
+every_layer = pytest.mark.parametrize("layer", [1, 2, 3, 4])
+every_place = pytest.mark.parametrize("penalty", ["none", "before", "between", "after"])
+SPOILERS = [
+    (lambda h: 1e200 * (1e200 * h), "multiply"),  # not finite on the way forward
+    (lambda h: autodiff.sqrt(0.0 * h), "the gradient"),  # 0, of infinite slope
+]
+
+
+def spoiled_loss(spoil, layer, penalty="none", chain=lambda params: params):
+    """The loss of a linear network with `spoil` behind a layer, and a penalty on all weights."""
+
+    def loss(params, X, y):
+        def size():
+            return sum(autodiff.mean(abs(W)) for W, _ in params)
+
+        h, extra = X, size() if penalty == "before" else 0.0
+        for k, (W, b) in enumerate(chain(params), start=1):
+            h = autodiff.affine(h, W, b)
+            if k == layer:
+                extra = size() if penalty == "between" else extra
+                h = spoil(h)
+        value = mse(h, y)
+        return value + (size() if penalty == "after" else extra)
+
+    return loss
+
+
+@every_layer
+@every_place
+@pytest.mark.parametrize(("spoil", "what"), SPOILERS, ids=["forward", "back"])
+def test_the_layer_named_is_the_one_gone_through_wherever_a_penalty_is_written(
+    spoil, what, layer, penalty
+):
+    loss = spoiled_loss(spoil, layer, penalty)
+    with pytest.raises(ValueError, match=f"start, but {what} behind layer {layer} is not;"):
+        train(DEEP, loss, (X100, Y100), sgd(0.1), epochs=1)
+
+
+@every_layer
+@every_place
+def test_a_gradient_that_overflows_in_a_layer_is_named_wherever_a_penalty_is_written(
+    layer, penalty
+):
+    """The slopes along the weights of a layer, its input 1e200 times 1e150, are beyond floats."""
+    layers = [Layer([[1.0]], [0.0])] * 4
+    layers[layer - 1] = Layer([[1e-200]], [0.0])
+
+    def chain(params):
+        return params[:layer]
+
+    loss = spoiled_loss(None, None, penalty, chain)
+    with pytest.raises(ValueError, match=f"start, but the gradient of layer {layer}, W is not;"):
+        train(layers, loss, ([[1e200]], [[1e150]]), sgd(0.1), epochs=1)
+
+
+@pytest.mark.parametrize(("used", "deepest"), [(1, 1), (2, 2), (3, 2), (4, 2)])
+@every_place
+@pytest.mark.parametrize(("spoil", "what"), SPOILERS, ids=["forward", "back"])
+def test_weights_used_twice_count_where_they_were_gone_through(spoil, what, used, deepest, penalty):
+    loss = spoiled_loss(spoil, used, penalty, chain=lambda params: params + params[::-1])
+    with pytest.raises(ValueError, match=f"start, but {what} behind layer {deepest} is not;"):
+        train(network([1, 1, 1]), loss, (X100, Y100), sgd(0.1), epochs=1)
+
+
+@pytest.mark.parametrize("penalty", ["before", "after"])
+@pytest.mark.parametrize(
+    ("wrap", "what"), [(autodiff.log, "log"), (autodiff.sqrt, "the gradient")], ids=["log", "sqrt"]
+)
+def test_a_loss_around_mse_breaks_behind_the_last_layer_wherever_a_penalty_is_written(
+    wrap, what, penalty
+):
+    def size(params):
+        return autodiff.sum(abs(params[0].W))
+
+    def loss(params, X, y):
+        extra = size(params) if penalty == "before" else 0.0
+        value = wrap(mse(forward(params, X), y))
+        return value + 0.0 * (size(params) if penalty == "after" else extra)
+
+    perfect = forward(DEEP, X100)
+    with pytest.raises(ValueError, match=f"start, but {what} behind layer 4 is not;"):
+        train(DEEP, loss, (X100, perfect), sgd(0.1), epochs=1)
+
+
+@pytest.mark.parametrize(("batch_size", "epochs"), [(None, 0), (1, 1)])
+def test_a_gradient_that_is_not_finite_ends_training_though_the_loss_is_finite(batch_size, epochs):
+    """The first step makes the loss 0, where the square root has no slope."""
+
+    def loss(params, X, y):
+        return autodiff.sqrt(mse(forward(params, X), y))
+
+    start = [Layer([[1.0]], [0.0])]
+    perfect = Optimizer("perfect", lambda x: 0, lambda g, k, x: (np.array([2.0, 0.0]) - x, k + 1))
+    kind = {"epochs": 9, "batch_size": batch_size, "rng": generator()}
+    result = train(start, loss, ([[1.0]], [[2.0]]), perfect, **kind)
+    assert (result.status, result.epochs, result.steps) == ("diverged", epochs, epochs)
+    assert result.losses.tolist() == [1.0, 0.0][: epochs + 1]
+    assert result.params[0].W.item() == 1.0 + epochs
+    assert "the first number that is not finite is in the gradient behind layer 1." in (
+        result.message
+    )
+
+
 def test_the_result_reads_in_one_line():
     result = train(network([1, 4, 1]), square_loss(), (X100, Y100), sgd(0.1), epochs=1)
     assert repr(result) == (
