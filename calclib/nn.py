@@ -296,7 +296,15 @@ def cross_entropy(logits, labels):
 
 def _labels(labels, m, classes):
     """Return the labels as an array of int, shape (m,), each from 0 to classes - 1."""
-    labels = np.asarray(_validate.unmasked(labels, "labels"))
+    try:
+        labels = np.asarray(_validate.unmasked(labels, "labels"))
+    except ValueError as error:
+        if "inhomogeneous" not in str(error):
+            raise
+        raise ValueError(
+            f"labels must have shape {(m,)} for logits of shape {(m, classes)}, got rows of "
+            "unequal length; give one class for each row"
+        ) from None
     if labels.shape != (m,):
         way = "argmax(axis=1)" if labels.shape == (m, classes) else "ravel()"
         raise ValueError(
@@ -648,6 +656,8 @@ def _keep_freed_memory():
 def _batches(X, y, size, rng):
     """Give the function that deals all rows out once: as they are, or in a new random order."""
     m = len(X)
+    if rng is not None or size is not None:
+        _validate.generator(rng)
     if size is None:
         return lambda: [(X, y)]
     size = _validate.positive_int(size, "batch_size")
@@ -656,7 +666,6 @@ def _batches(X, y, size, rng):
             f"batch_size must be at most the number of rows, {m}, got {size}; "
             "use batch_size=None for all rows in each step"
         )
-    _validate.generator(rng)
 
     def deal():
         order = rng.permutation(m)
@@ -800,6 +809,11 @@ def _report(callback, epoch, unflatten, theta, value):
 
 def _progress_line(progress, epochs):
     """Give a function that keeps one line on a terminal up to date, or one that does nothing."""
+    if not (progress is None or isinstance(progress, bool | np.bool_)):
+        raise TypeError(
+            f"progress must be True, False or None, got {progress!r}; leave it out for a line on "
+            "terminals alone"
+        )
     if not (sys.stderr.isatty() if progress is None else progress):
         return lambda epoch, value: None
     start = shown = time.monotonic()

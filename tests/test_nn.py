@@ -562,6 +562,21 @@ def test_the_callers_arrays_are_neither_changed_nor_needed():
     assert np.array_equal(result.losses, undisturbed.losses)
 
 
+@pytest.mark.parametrize("as_labels", [False, True])
+def test_the_callers_data_stay_writable_and_unshared(as_labels):
+    X, seen = X100.copy(), []
+    y = (X[:, 0] > 0).astype(int) if as_labels else Y100.copy()
+
+    def loss(params, X, y):
+        seen.append((X, y))
+        return (class_loss() if as_labels else square_loss())(params, X, y)
+
+    train(network([1, 2 if as_labels else 1]), loss, (X, y), sgd(0.1), epochs=1)
+    assert X.flags.writeable
+    assert y.flags.writeable
+    assert all(not np.shares_memory(X, X_) and not np.shares_memory(y, y_) for X_, y_ in seen)
+
+
 def test_a_loss_cannot_change_the_data():
     def loss(params, X, y):
         X -= X.mean()
@@ -985,6 +1000,7 @@ def with_nan(x):
         (lambda: cross_entropy(np.eye(3), [0.0, 1.0, 2.0]), ValueError, r"labels\.astype\(int\)"),
         (lambda: cross_entropy(np.eye(3), ["a", "b", "c"]), ValueError, "labels must be integers"),
         (lambda: cross_entropy(np.eye(3), [[0], [1], [2]]), ValueError, r"\(3, 1\); .*ravel"),
+        (lambda: cross_entropy(np.eye(2), [[0], [1, 2]]), ValueError, "unequal length; give one"),
         (lambda: cross_entropy(np.eye(3), np.eye(3)), ValueError, r"one-hot .*argmax\(axis=1\)"),
         (lambda: cross_entropy(np.eye(3), [0, 1]), ValueError, r"shape \(3,\) .* got \(2,\)"),
         (lambda: cross_entropy(np.ones(3), [0]), ValueError, r"\(m, classes\), got \(3,\)"),
@@ -1032,6 +1048,10 @@ def with_nan(x):
         (training(batch_size=10, rng=0), TypeError, "rng must be a random generator, got 0"),
         (training(batch_size=0, rng=RNG), ValueError, "batch_size must be at least 1"),
         (training(batch_size=101, rng=RNG), ValueError, "at most the number of rows, 100, got 101"),
+        (training(rng=5), TypeError, r"generator, got 5; use rng=np\.random\.default_rng\(0\)"),
+        (training(progress="x"), TypeError, "True, False or None, got 'x'; leave it out"),
+        (training(progress=1), TypeError, "progress must be True, False or None, got 1"),
+        (training(data=(X100, [[0], [1, 2]] * 50)), ValueError, "y .* rows of unequal length"),
         (training(loss=3), TypeError, "loss must be a function"),
         (training(loss=lambda p, X, y: None), TypeError, "got NoneType; end it with return"),
         (
