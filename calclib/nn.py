@@ -447,8 +447,11 @@ def loss_and_grad(loss, params, X, y):
 # Training
 
 
-class _NotFiniteError(Exception):
+class _NotFiniteError(ValueError):
     """A step of training met a number that is not finite; the text says where."""
+
+
+_NOT_TWICE = "a loss that is not the same twice"  # a random one: run again it is finite
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -531,7 +534,8 @@ def train(
         X, shape (m, n_in), and y with m rows or entries. Integers in X are promoted to float64; y
         keeps its kind, because labels are integers.
     optimizer : Optimizer
-        The rule for the steps, as `optimizers.sgd` makes it.
+        The rule for the steps, as `optimizers.sgd` makes it. Its x is read-only: an
+        update in place raises an error, for the parameters that are kept would change with it.
     epochs : int
         How many passes over the data, at least 1.
     batch_size : int, optional
@@ -557,7 +561,7 @@ def train(
     ------
     ValueError
         If shapes do not fit, data or parameters are not finite, the loss has a shape or is not
-        finite at the start, or a number is out of its range.
+        finite at the start, a number is out of its range, or the optimizer changes x in place.
     TypeError
         If an argument is of the wrong kind, mini-batches have no `rng`, or the loss does not
         depend on the parameters.
@@ -569,7 +573,8 @@ def train(
     smaller last batch counts as a step like the others, so its rows weigh more.
 
     Training has diverged when a value, a gradient or a step is not finite. The message names the
-    epoch and the place where this is seen first, on the way forward or back.
+    epoch and the place where this is seen first, on the way forward or back. To find it the loss is
+    run again, so of a random loss, where that run is finite, the message cannot name the place.
 
     References
     ----------
@@ -603,7 +608,11 @@ def train(
     _keep_freed_memory()
 
     _check_start(loss, unflatten, theta, X, y)
-    full, g = measure(theta, X, y)
+    try:
+        full, g = measure(theta, X, y)
+    except _NotFiniteError as where:
+        raise _bad_start(where) from None
+    theta = _fixed(theta)
     state = optimizer.init(theta) if state is None else state
     losses, steps, trouble = [full], 0, None
     _report(callback, 0, unflatten, theta, full)
@@ -614,7 +623,7 @@ def train(
                 if batch_size is not None:
                     _, g = value_and_grad(theta, *batch)
                 with np.errstate(all="ignore"):
-                    step, state = optimizer.update(g, state, theta)
+                    step, state = _step(optimizer, g, state, theta)
                     theta = _moved(theta, step, layers)
                 steps += 1
             full, g = measure(theta, X, y)
@@ -679,7 +688,7 @@ def _batches(X, y, size, rng):
 def _measures(loss, unflatten, cut):
     """Give two functions of theta, X and y: the loss, and the loss with its gradient.
 
-    What is not finite there is raised as `_NotFiniteError`, which says where.
+    What is not finite there is raised as `_NotFiniteError`. To say where, the loss is run again.
     """
 
     def value(theta, X, y):
@@ -688,19 +697,21 @@ def _measures(loss, unflatten, cut):
 
     def value_and_grad(theta, X, y):
         out, slopes = loss_and_grad(loss, cut(theta), X, y)
-        parts = [part.reshape(-1) for layer in slopes for part in layer]
-        g = _validate.finite(np.concatenate(parts), theta, "the gradient of the loss")
+        g = np.concatenate([part.reshape(-1) for layer in slopes for part in layer])
+        if not _validate.is_plain(g) and not np.isfinite(g).all():
+            raise _NotFiniteError(_NOT_TWICE)
         return _number(out, theta), g
 
     def guarded(measure):
         def at(theta, X, y):
             try:
                 return measure(theta, X, y)
-            except (ValueError, ArithmeticError):
-                where = _first_not_finite(loss, unflatten(theta), X, y)
-                if where is None:
-                    raise
-                raise _NotFiniteError(where) from None
+            except (ValueError, ArithmeticError) as caught:
+                error = caught
+            where = _first_not_finite(loss, unflatten(theta), X, y)
+            if where is None and " must be finite, got " in str(error):  # say forward and mse
+                where = _NOT_TWICE
+            raise _NotFiniteError(where) if where else error
 
         return at
 
@@ -711,6 +722,8 @@ def _number(value, theta):
     """Return the value of a loss, if it is finite."""
     if type(value) is float and isfinite(value):
         return value
+    if np.asarray(value).dtype.kind in "fc" and not np.isfinite(value).all():
+        raise _NotFiniteError(_NOT_TWICE)
     return float(_validate.finite(value, theta, "loss"))
 
 
@@ -719,10 +732,27 @@ def _check_start(loss, unflatten, theta, X, y):
     loss_and_grad(loss, unflatten(theta), X, y)
     where = _first_not_finite(loss, unflatten(theta), X, y)
     if where:
+        raise _bad_start(where)
+
+
+def _bad_start(where):
+    return ValueError(
+        f"the loss and its gradient must be finite at the start, but {where} is not; "
+        "use smaller parameters, or scale X"
+    )
+
+
+def _step(optimizer, g, state, theta):
+    """Return the optimizer's step and state."""
+    try:
+        return optimizer.update(g, state, theta)
+    except ValueError as error:
+        if "read-only" not in str(error):
+            raise
         raise ValueError(
-            f"the loss and its gradient must be finite at the start, but {where} is not; "
-            "use smaller parameters, or scale X"
-        )
+            f"{optimizer} must not change x in place: {error}; let update return the step, "
+            "as in return -rate * g, state"
+        ) from error
 
 
 def _moved(theta, step, layers):
@@ -735,7 +765,7 @@ def _moved(theta, step, layers):
     theta = theta + step
     if not np.isfinite(theta).all():
         raise _NotFiniteError(f"the step of {_block(layers, np.argmin(np.isfinite(theta)))}")
-    return theta
+    return _fixed(theta)
 
 
 def _first_not_finite(loss, layers, X, y):

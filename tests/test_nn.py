@@ -577,6 +577,54 @@ def test_the_callers_data_stay_writable_and_unshared(as_labels):
     assert all(not np.shares_memory(X, X_) and not np.shares_memory(y, y_) for X_, y_ in seen)
 
 
+@pytest.mark.parametrize("batch_size", [None, 50])
+@pytest.mark.parametrize("from_step", [0, 3])
+def test_an_optimizer_that_changes_x_in_place_is_refused(from_step, batch_size):
+    """Else the parameters kept for a divergence would be the diverged ones."""
+
+    def update(g, k, x):
+        if k >= from_step:
+            x -= 1e3 * g
+        return np.zeros_like(x), k + 1
+
+    hasty = Optimizer("hasty", lambda x: 0, update)
+    kind = {"epochs": 99, "batch_size": batch_size, "rng": generator()}
+    with pytest.raises(ValueError, match=r"hasty must not change x in place: .*; let update ret"):
+        train(network([1, 4, 1]), square_loss(), (X100, Y100), hasty, **kind)
+
+
+def test_an_optimizer_may_change_a_copy_and_keeps_the_last_finite_parameters():
+    def update(g, state, x):
+        moved = x.copy()
+        moved -= 1e3 * g
+        return moved - x, state
+
+    careful, loss = Optimizer("careful", lambda x: None, update), square_loss("relu")
+    result = train(network([1, 4, 1]), loss, (X100, Y100), careful, epochs=999)
+    assert result.status == "diverged"
+    assert result.losses[-1] > 1e100
+    assert loss(result.params, X100, Y100) == pytest.approx(result.losses[-1], rel=1e-12)
+
+
+def test_a_state_that_is_x_itself_cannot_be_changed_in_place():
+    def update(g, state, x):
+        if state is not x:  # from the second step on
+            state *= 0.5
+        return -0.1 * g, state
+
+    mean = Optimizer("mean", lambda x: x, update)
+    with pytest.raises(ValueError, match="mean must not change x in place"):
+        train(network([1, 4, 1]), square_loss(), (X100, Y100), mean, epochs=9)
+
+
+def test_another_error_of_an_optimizer_comes_out_as_it_is():
+    def update(g, state, x):
+        raise ValueError("no steps today")
+
+    with pytest.raises(ValueError, match=r"^no steps today$"):
+        train(ONE, square_loss(), (X100, Y100), Optimizer("idle", len, update), epochs=1)
+
+
 def test_a_loss_cannot_change_the_data():
     def loss(params, X, y):
         X -= X.mean()
@@ -883,6 +931,55 @@ def test_a_gradient_that_is_not_finite_ends_training_though_the_loss_is_finite(b
     assert "the first number that is not finite is in the gradient behind layer 1." in (
         result.message
     )
+
+
+@pytest.mark.parametrize("batch_size", [None, 1])
+def test_a_random_loss_diverges_with_the_last_finite_parameters(batch_size):
+    """Inputs drop out at random: run again, a loss beyond all floats may be finite."""
+    places, data = set(), ([[1.0], [2.0]], [[1.0], [4.0]])
+    for seed in range(10):
+        rng = generator(seed)
+
+        def loss(params, X, y, rng=rng):
+            kept = X * (rng.random(X.shape) < 0.5)
+            return mse(forward([Layer(params[0].W, [0.0])], kept), y)
+
+        kind = {"epochs": 300, "batch_size": batch_size, "rng": generator(seed)}
+        result = train(network([1, 1], seed), loss, data, sgd(1e3), **kind)
+        assert result.status == "diverged"
+        assert result.epochs == len(result.losses) - 1 < 300
+        assert np.isfinite(result.losses).all()
+        assert np.isfinite(flatten(result.params)[0]).all()
+        places.add(result.message.split("not finite is in ")[1].split(".")[0])
+    assert {"a loss that is not the same twice", "power behind layer 1"} <= places
+
+
+@pytest.mark.parametrize("batch_size", [None, 1])
+def test_a_random_loss_that_mse_refuses_diverges_too(batch_size):
+    calls = []
+
+    def loss(params, X, y):
+        calls.extend([1] if np.any(params[0].W > 1e100) else [])
+        return mse(forward(params, X if len(calls) == 1 else 0 * X), y)
+
+    params, kind = network([1, 1]), {"epochs": 9, "batch_size": batch_size, "rng": generator()}
+    result = train(params, loss, ([[1e200]], [[1.0]]), steps_to(0, 1e200), **kind)
+    assert (result.status, result.epochs) == ("diverged", 2)
+    assert "is in a loss that is not the same twice." in result.message
+    assert np.array_equal(flatten(result.params)[0], flatten(params)[0])
+
+
+@pytest.mark.parametrize("batch_size", [None, 100])
+def test_a_random_loss_that_is_not_finite_at_the_start_is_refused(batch_size):
+    calls = []
+
+    def loss(params, X, y):
+        calls.append(1)
+        return mse(forward(params, X), y) * (1e308 if len(calls) == 3 else 1.0) * 1e3
+
+    kind = {"epochs": 1, "batch_size": batch_size, "rng": generator()}
+    with pytest.raises(ValueError, match="start, but a loss that is not the same twice is not;"):
+        train(ONE, loss, (X100, Y100), sgd(0.1), **kind)
 
 
 def test_the_result_reads_in_one_line():
