@@ -576,6 +576,9 @@ def train(
     epoch and the place where this is seen first, on the way forward or back. To find it the loss is
     run again, so of a random loss, where that run is finite, the message cannot name the place.
 
+    On Linux (glibc) `train` changes the allocator of the whole process: from then on it keeps freed
+    arrays of up to 32 MB for the next ones, which makes steps faster.
+
     References
     ----------
     H. Robbins, S. Monro, "A stochastic approximation method", Annals of Mathematical Statistics 22

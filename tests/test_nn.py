@@ -2,6 +2,8 @@
 
 import io
 import math
+import platform
+import subprocess
 import sys
 
 import numpy as np
@@ -989,6 +991,39 @@ def test_the_result_reads_in_one_line():
         f"{result.losses[1]:.4g})"
     )
     assert result.message.startswith("Finished 1 epoch: the loss went from ")
+
+
+# Memory
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="a trick for the allocator of glibc")
+def test_training_lets_the_process_keep_the_memory_that_it_frees():
+    code = """
+import resource
+import numpy as np
+from calclib.nn import Layer, forward, mse, train
+from calclib.optimizers import sgd
+
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(20):
+        arrays = [np.ones(2**18) for _ in range(8)]
+        del arrays
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+def loss(params, X, y):
+    return mse(forward(params, X), y)
+
+untrained = faults()
+train([Layer([[1.0]], [0.0])], loss, ([[1.0]], [[1.0]]), sgd(0.1), epochs=1)
+print(untrained, faults())
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    untrained, trained = map(int, run.stdout.split())
+    if untrained < 20_000:  # of 20 times 16 MB in pages of 4 kB
+        pytest.skip("the allocator of this process keeps what it frees anyway")
+    assert trained < untrained / 4
 
 
 # The line of progress
