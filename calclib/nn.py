@@ -158,7 +158,8 @@ def gelu(x):
     >>> gelu(np.array([-1.0, 0.0, 1.0])).round(4).tolist()
     [-0.1588, 0.0, 0.8412]
     """
-    cube = ad.multiply(ad.multiply(x, x), x)  # these promote lists and integers, as ad.tanh does
+    near = ad.minimum(ad.maximum(x, -10.0), 10.0)  # beyond, tanh is flat and the cube can overflow
+    cube = near * near * near
     return ad.multiply(0.5, x) * (1.0 + ad.tanh(sqrt(2 / pi) * ad.add(x, 0.044715 * cube)))
 
 
@@ -295,7 +296,15 @@ def cross_entropy(logits, labels):
 
 def _labels(labels, m, classes):
     """Return the labels as an array of int, shape (m,), each from 0 to classes - 1."""
-    labels = np.asarray(_validate.unmasked(labels, "labels"))
+    try:
+        labels = np.asarray(_validate.unmasked(labels, "labels"))
+    except ValueError as error:
+        if "inhomogeneous" not in str(error):
+            raise
+        raise ValueError(
+            f"labels must have shape {(m,)} for logits of shape {(m, classes)}, got rows of "
+            "unequal length; give one class for each row"
+        ) from None
     if labels.shape != (m,):
         way = "argmax(axis=1)" if labels.shape == (m, classes) else "ravel()"
         raise ValueError(
@@ -438,8 +447,11 @@ def loss_and_grad(loss, params, X, y):
 # Training
 
 
-class _NotFiniteError(Exception):
+class _NotFiniteError(ValueError):
     """A step of training met a number that is not finite; the text says where."""
+
+
+_NOT_TWICE = "a loss that is not the same twice"  # a random one: run again it is finite
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -522,7 +534,8 @@ def train(
         X, shape (m, n_in), and y with m rows or entries. Integers in X are promoted to float64; y
         keeps its kind, because labels are integers.
     optimizer : Optimizer
-        The rule for the steps, as `optimizers.sgd` makes it.
+        The rule for the steps, as `optimizers.sgd` makes it. Its x is read-only: an
+        update in place raises an error, for the parameters that are kept would change with it.
     epochs : int
         How many passes over the data, at least 1.
     batch_size : int, optional
@@ -548,7 +561,7 @@ def train(
     ------
     ValueError
         If shapes do not fit, data or parameters are not finite, the loss has a shape or is not
-        finite at the start, or a number is out of its range.
+        finite at the start, a number is out of its range, or the optimizer changes x in place.
     TypeError
         If an argument is of the wrong kind, mini-batches have no `rng`, or the loss does not
         depend on the parameters.
@@ -560,7 +573,11 @@ def train(
     smaller last batch counts as a step like the others, so its rows weigh more.
 
     Training has diverged when a value, a gradient or a step is not finite. The message names the
-    epoch and the place where this is seen first, on the way forward or back.
+    epoch and the place where this is seen first, on the way forward or back. To find it the loss is
+    run again, so of a random loss, where that run is finite, the message cannot name the place.
+
+    On Linux (glibc) `train` changes the allocator of the whole process: from then on it keeps freed
+    arrays of up to 32 MB for the next ones, which makes steps faster.
 
     References
     ----------
@@ -594,7 +611,11 @@ def train(
     _keep_freed_memory()
 
     _check_start(loss, unflatten, theta, X, y)
-    full, g = measure(theta, X, y)
+    try:
+        full, g = measure(theta, X, y)
+    except _NotFiniteError as where:
+        raise _bad_start(where) from None
+    theta = _fixed(theta)
     state = optimizer.init(theta) if state is None else state
     losses, steps, trouble = [full], 0, None
     _report(callback, 0, unflatten, theta, full)
@@ -605,7 +626,7 @@ def train(
                 if batch_size is not None:
                     _, g = value_and_grad(theta, *batch)
                 with np.errstate(all="ignore"):
-                    step, state = optimizer.update(g, state, theta)
+                    step, state = _step(optimizer, g, state, theta)
                     theta = _moved(theta, step, layers)
                 steps += 1
             full, g = measure(theta, X, y)
@@ -647,6 +668,8 @@ def _keep_freed_memory():
 def _batches(X, y, size, rng):
     """Give the function that deals all rows out once: as they are, or in a new random order."""
     m = len(X)
+    if rng is not None or size is not None:
+        _validate.generator(rng)
     if size is None:
         return lambda: [(X, y)]
     size = _validate.positive_int(size, "batch_size")
@@ -655,7 +678,6 @@ def _batches(X, y, size, rng):
             f"batch_size must be at most the number of rows, {m}, got {size}; "
             "use batch_size=None for all rows in each step"
         )
-    _validate.generator(rng)
 
     def deal():
         order = rng.permutation(m)
@@ -669,7 +691,7 @@ def _batches(X, y, size, rng):
 def _measures(loss, unflatten, cut):
     """Give two functions of theta, X and y: the loss, and the loss with its gradient.
 
-    What is not finite there is raised as `_NotFiniteError`, which says where.
+    What is not finite there is raised as `_NotFiniteError`. To say where, the loss is run again.
     """
 
     def value(theta, X, y):
@@ -678,19 +700,21 @@ def _measures(loss, unflatten, cut):
 
     def value_and_grad(theta, X, y):
         out, slopes = loss_and_grad(loss, cut(theta), X, y)
-        parts = [part.reshape(-1) for layer in slopes for part in layer]
-        g = _validate.finite(np.concatenate(parts), theta, "the gradient of the loss")
+        g = np.concatenate([part.reshape(-1) for layer in slopes for part in layer])
+        if not _validate.is_plain(g) and not np.isfinite(g).all():
+            raise _NotFiniteError(_NOT_TWICE)
         return _number(out, theta), g
 
     def guarded(measure):
         def at(theta, X, y):
             try:
                 return measure(theta, X, y)
-            except (ValueError, ArithmeticError):
-                where = _first_not_finite(loss, unflatten(theta), X, y)
-                if where is None:
-                    raise
-                raise _NotFiniteError(where) from None
+            except (ValueError, ArithmeticError) as caught:
+                error = caught
+            where = _first_not_finite(loss, unflatten(theta), X, y)
+            if where is None and " must be finite, got " in str(error):  # say forward and mse
+                where = _NOT_TWICE
+            raise _NotFiniteError(where) if where else error
 
         return at
 
@@ -701,6 +725,8 @@ def _number(value, theta):
     """Return the value of a loss, if it is finite."""
     if type(value) is float and isfinite(value):
         return value
+    if np.asarray(value).dtype.kind in "fc" and not np.isfinite(value).all():
+        raise _NotFiniteError(_NOT_TWICE)
     return float(_validate.finite(value, theta, "loss"))
 
 
@@ -709,10 +735,27 @@ def _check_start(loss, unflatten, theta, X, y):
     loss_and_grad(loss, unflatten(theta), X, y)
     where = _first_not_finite(loss, unflatten(theta), X, y)
     if where:
+        raise _bad_start(where)
+
+
+def _bad_start(where):
+    return ValueError(
+        f"the loss and its gradient must be finite at the start, but {where} is not; "
+        "use smaller parameters, or scale X"
+    )
+
+
+def _step(optimizer, g, state, theta):
+    """Return the optimizer's step and state."""
+    try:
+        return optimizer.update(g, state, theta)
+    except ValueError as error:
+        if "read-only" not in str(error):
+            raise
         raise ValueError(
-            f"the loss and its gradient must be finite at the start, but {where} is not; "
-            "use smaller parameters, or scale X"
-        )
+            f"{optimizer} must not change x in place: {error}; let update return the step, "
+            "as in return -rate * g, state"
+        ) from error
 
 
 def _moved(theta, step, layers):
@@ -725,7 +768,7 @@ def _moved(theta, step, layers):
     theta = theta + step
     if not np.isfinite(theta).all():
         raise _NotFiniteError(f"the step of {_block(layers, np.argmin(np.isfinite(theta)))}")
-    return theta
+    return _fixed(theta)
 
 
 def _first_not_finite(loss, layers, X, y):
@@ -738,19 +781,20 @@ def _first_not_finite(loss, layers, X, y):
             return None
         rows = ad.tape(out, ad.backward(out))
 
-    places, place = {}, "before any layer"
+    depth, places = {}, {}  # depth: the last layer that a number has come through
     for row in rows:
         used = [name for name in row.parents if name in names]
-        place = f"behind {used[0].split(',')[0]}" if used else place
+        depth[row.name] = max((depth.get(name, 0) for name in row.parents), default=0)
+        if row.name in names:
+            depth[row.name] = 1 + names.index(row.name) // 2
+        place = f"behind layer {depth[row.name]}" if depth[row.name] else "before any layer"
         places[row.name] = f"of {row.name}" if row.name in names else place
         if not np.isfinite(row.value).all():
             return f"{row.operation} {f'of {used[0]}' if used else place}"
-    adjoints = {row.name: row.adjoint for row in rows}
-    for row in reversed(rows):
-        for name in (row.name, *(name for name in row.parents if name in names)):
-            if not np.isfinite(adjoints[name]).all():
-                return f"the gradient {places[name]}"
-    return None
+
+    # of the deepest the newest: its gradient came back from nothing that is not finite
+    broken = [row.name for row in reversed(rows) if not np.isfinite(row.adjoint).all()]
+    return f"the gradient {places[max(broken, key=depth.get)]}" if broken else None
 
 
 def _blocks(layers):
@@ -798,6 +842,11 @@ def _report(callback, epoch, unflatten, theta, value):
 
 def _progress_line(progress, epochs):
     """Give a function that keeps one line on a terminal up to date, or one that does nothing."""
+    if not (progress is None or isinstance(progress, bool | np.bool_)):
+        raise TypeError(
+            f"progress must be True, False or None, got {progress!r}; leave it out for a line on "
+            "terminals alone"
+        )
     if not (sys.stderr.isatty() if progress is None else progress):
         return lambda epoch, value: None
     start = shown = time.monotonic()

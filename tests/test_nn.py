@@ -2,6 +2,8 @@
 
 import io
 import math
+import platform
+import subprocess
 import sys
 
 import numpy as np
@@ -185,6 +187,30 @@ def test_gelu_is_within_5e_4_of_its_exact_form_and_no_closer_than_4e_4():
 
 def test_gelu_at_one_is_the_formula_worked_by_hand():
     assert nn.gelu(1.0) == pytest.approx((1 + math.tanh(math.sqrt(2 / math.pi) * 1.044715)) / 2)
+
+
+@pytest.mark.parametrize("x", [1e155, 1e308, 30.0, 10.0])
+def test_gelu_has_its_two_slopes_where_the_cube_is_beyond_all_floats(x):
+    for point, value, slope in ((x, x, 1.0), (-x, 0.0, 0.0)):
+        assert (nn.gelu(point), nn.gelu(np.array([point])).item()) == (value, value)
+        assert autodiff.grad(nn.gelu)(point) == slope
+        assert autodiff.jvp(nn.gelu, point, 1.0) == (value, slope)
+        assert autodiff.grad(autodiff.grad(nn.gelu))(point) == 0.0
+        assert autodiff.hvp(nn.gelu)(point, 1.0) == 0.0
+
+
+def test_gelu_at_zero_has_the_slopes_of_its_formula():
+    assert nn.gelu(0.0) == 0.0
+    assert autodiff.grad(nn.gelu)(0.0) == 0.5
+    second = autodiff.grad(autodiff.grad(nn.gelu))(0.0)
+    assert second == pytest.approx(math.sqrt(2 / math.pi), rel=1e-15)
+
+
+def test_gelu_is_the_formula_to_the_last_bit_where_the_cube_is_a_float():
+    x = np.append(np.linspace(-30, 30, 6001), generator().normal(0.0, 3.0, 1000))
+    cube = x * x * x
+    expected = 0.5 * x * (1.0 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * cube)))
+    assert np.array_equal(nn.gelu(x), expected)
 
 
 @pytest.mark.parametrize(
@@ -538,6 +564,69 @@ def test_the_callers_arrays_are_neither_changed_nor_needed():
     assert np.array_equal(result.losses, undisturbed.losses)
 
 
+@pytest.mark.parametrize("as_labels", [False, True])
+def test_the_callers_data_stay_writable_and_unshared(as_labels):
+    X, seen = X100.copy(), []
+    y = (X[:, 0] > 0).astype(int) if as_labels else Y100.copy()
+
+    def loss(params, X, y):
+        seen.append((X, y))
+        return (class_loss() if as_labels else square_loss())(params, X, y)
+
+    train(network([1, 2 if as_labels else 1]), loss, (X, y), sgd(0.1), epochs=1)
+    assert X.flags.writeable
+    assert y.flags.writeable
+    assert all(not np.shares_memory(X, X_) and not np.shares_memory(y, y_) for X_, y_ in seen)
+
+
+@pytest.mark.parametrize("batch_size", [None, 50])
+@pytest.mark.parametrize("from_step", [0, 3])
+def test_an_optimizer_that_changes_x_in_place_is_refused(from_step, batch_size):
+    """Else the parameters kept for a divergence would be the diverged ones."""
+
+    def update(g, k, x):
+        if k >= from_step:
+            x -= 1e3 * g
+        return np.zeros_like(x), k + 1
+
+    hasty = Optimizer("hasty", lambda x: 0, update)
+    kind = {"epochs": 99, "batch_size": batch_size, "rng": generator()}
+    with pytest.raises(ValueError, match=r"hasty must not change x in place: .*; let update ret"):
+        train(network([1, 4, 1]), square_loss(), (X100, Y100), hasty, **kind)
+
+
+def test_an_optimizer_may_change_a_copy_and_keeps_the_last_finite_parameters():
+    def update(g, state, x):
+        moved = x.copy()
+        moved -= 1e3 * g
+        return moved - x, state
+
+    careful, loss = Optimizer("careful", lambda x: None, update), square_loss("relu")
+    result = train(network([1, 4, 1]), loss, (X100, Y100), careful, epochs=999)
+    assert result.status == "diverged"
+    assert result.losses[-1] > 1e100
+    assert loss(result.params, X100, Y100) == pytest.approx(result.losses[-1], rel=1e-12)
+
+
+def test_a_state_that_is_x_itself_cannot_be_changed_in_place():
+    def update(g, state, x):
+        if state is not x:  # from the second step on
+            state *= 0.5
+        return -0.1 * g, state
+
+    mean = Optimizer("mean", lambda x: x, update)
+    with pytest.raises(ValueError, match="mean must not change x in place"):
+        train(network([1, 4, 1]), square_loss(), (X100, Y100), mean, epochs=9)
+
+
+def test_another_error_of_an_optimizer_comes_out_as_it_is():
+    def update(g, state, x):
+        raise ValueError("no steps today")
+
+    with pytest.raises(ValueError, match=r"^no steps today$"):
+        train(ONE, square_loss(), (X100, Y100), Optimizer("idle", len, update), epochs=1)
+
+
 def test_a_loss_cannot_change_the_data():
     def loss(params, X, y):
         X -= X.mean()
@@ -601,7 +690,7 @@ def steps_to(entry, value):
     [
         ("tanh", steps_to(8, np.nan), "the step of layer 2, W"),
         ("tanh", steps_to(7, np.inf), "the step of layer 1, b"),
-        ("gelu", steps_to(7, 1e200), "multiply behind layer 1"),
+        ("gelu", steps_to(7, 1e200), "power behind layer 3"),
         ("relu", steps_to(32, 1e200), "power behind layer 3"),
     ],
 )
@@ -742,6 +831,159 @@ def test_a_gradient_that_overflows_in_a_block_is_found_in_that_block(depth, wher
         train(layers, square_loss("linear"), data, sgd(0.1), epochs=1)
 
 
+DEEP = network([1, 3, 3, 3, 1])
+every_layer = pytest.mark.parametrize("layer", [1, 2, 3, 4])
+every_place = pytest.mark.parametrize("penalty", ["none", "before", "between", "after"])
+SPOILERS = [
+    (lambda h: 1e200 * (1e200 * h), "multiply"),  # not finite on the way forward
+    (lambda h: autodiff.sqrt(0.0 * h), "the gradient"),  # 0, of infinite slope
+]
+
+
+def spoiled_loss(spoil, layer, penalty="none", chain=lambda params: params):
+    """The loss of a linear network with `spoil` behind a layer, and a penalty on all weights."""
+
+    def loss(params, X, y):
+        def size():
+            return sum(autodiff.mean(abs(W)) for W, _ in params)
+
+        h, extra = X, size() if penalty == "before" else 0.0
+        for k, (W, b) in enumerate(chain(params), start=1):
+            h = autodiff.affine(h, W, b)
+            if k == layer:
+                extra = size() if penalty == "between" else extra
+                h = spoil(h)
+        value = mse(h, y)
+        return value + (size() if penalty == "after" else extra)
+
+    return loss
+
+
+@every_layer
+@every_place
+@pytest.mark.parametrize(("spoil", "what"), SPOILERS, ids=["forward", "back"])
+def test_the_layer_named_is_the_one_gone_through_wherever_a_penalty_is_written(
+    spoil, what, layer, penalty
+):
+    loss = spoiled_loss(spoil, layer, penalty)
+    with pytest.raises(ValueError, match=f"start, but {what} behind layer {layer} is not;"):
+        train(DEEP, loss, (X100, Y100), sgd(0.1), epochs=1)
+
+
+@every_layer
+@every_place
+def test_a_gradient_that_overflows_in_a_layer_is_named_wherever_a_penalty_is_written(
+    layer, penalty
+):
+    """The slopes along the weights of a layer, its input 1e200 times 1e150, are beyond floats."""
+    layers = [Layer([[1.0]], [0.0])] * 4
+    layers[layer - 1] = Layer([[1e-200]], [0.0])
+
+    def chain(params):
+        return params[:layer]
+
+    loss = spoiled_loss(None, None, penalty, chain)
+    with pytest.raises(ValueError, match=f"start, but the gradient of layer {layer}, W is not;"):
+        train(layers, loss, ([[1e200]], [[1e150]]), sgd(0.1), epochs=1)
+
+
+@pytest.mark.parametrize(("used", "deepest"), [(1, 1), (2, 2), (3, 2), (4, 2)])
+@every_place
+@pytest.mark.parametrize(("spoil", "what"), SPOILERS, ids=["forward", "back"])
+def test_weights_used_twice_count_where_they_were_gone_through(spoil, what, used, deepest, penalty):
+    loss = spoiled_loss(spoil, used, penalty, chain=lambda params: params + params[::-1])
+    with pytest.raises(ValueError, match=f"start, but {what} behind layer {deepest} is not;"):
+        train(network([1, 1, 1]), loss, (X100, Y100), sgd(0.1), epochs=1)
+
+
+@pytest.mark.parametrize("penalty", ["before", "after"])
+@pytest.mark.parametrize(
+    ("wrap", "what"), [(autodiff.log, "log"), (autodiff.sqrt, "the gradient")], ids=["log", "sqrt"]
+)
+def test_a_loss_around_mse_breaks_behind_the_last_layer_wherever_a_penalty_is_written(
+    wrap, what, penalty
+):
+    def size(params):
+        return autodiff.sum(abs(params[0].W))
+
+    def loss(params, X, y):
+        extra = size(params) if penalty == "before" else 0.0
+        value = wrap(mse(forward(params, X), y))
+        return value + 0.0 * (size(params) if penalty == "after" else extra)
+
+    perfect = forward(DEEP, X100)
+    with pytest.raises(ValueError, match=f"start, but {what} behind layer 4 is not;"):
+        train(DEEP, loss, (X100, perfect), sgd(0.1), epochs=1)
+
+
+@pytest.mark.parametrize(("batch_size", "epochs"), [(None, 0), (1, 1)])
+def test_a_gradient_that_is_not_finite_ends_training_though_the_loss_is_finite(batch_size, epochs):
+    """The first step makes the loss 0, where the square root has no slope."""
+
+    def loss(params, X, y):
+        return autodiff.sqrt(mse(forward(params, X), y))
+
+    start = [Layer([[1.0]], [0.0])]
+    perfect = Optimizer("perfect", lambda x: 0, lambda g, k, x: (np.array([2.0, 0.0]) - x, k + 1))
+    kind = {"epochs": 9, "batch_size": batch_size, "rng": generator()}
+    result = train(start, loss, ([[1.0]], [[2.0]]), perfect, **kind)
+    assert (result.status, result.epochs, result.steps) == ("diverged", epochs, epochs)
+    assert result.losses.tolist() == [1.0, 0.0][: epochs + 1]
+    assert result.params[0].W.item() == 1.0 + epochs
+    assert "the first number that is not finite is in the gradient behind layer 1." in (
+        result.message
+    )
+
+
+@pytest.mark.parametrize("batch_size", [None, 1])
+def test_a_random_loss_diverges_with_the_last_finite_parameters(batch_size):
+    """Inputs drop out at random: run again, a loss beyond all floats may be finite."""
+    places, data = set(), ([[1.0], [2.0]], [[1.0], [4.0]])
+    for seed in range(10):
+        rng = generator(seed)
+
+        def loss(params, X, y, rng=rng):
+            kept = X * (rng.random(X.shape) < 0.5)
+            return mse(forward([Layer(params[0].W, [0.0])], kept), y)
+
+        kind = {"epochs": 300, "batch_size": batch_size, "rng": generator(seed)}
+        result = train(network([1, 1], seed), loss, data, sgd(1e3), **kind)
+        assert result.status == "diverged"
+        assert result.epochs == len(result.losses) - 1 < 300
+        assert np.isfinite(result.losses).all()
+        assert np.isfinite(flatten(result.params)[0]).all()
+        places.add(result.message.split("not finite is in ")[1].split(".")[0])
+    assert {"a loss that is not the same twice", "power behind layer 1"} <= places
+
+
+@pytest.mark.parametrize("batch_size", [None, 1])
+def test_a_random_loss_that_mse_refuses_diverges_too(batch_size):
+    calls = []
+
+    def loss(params, X, y):
+        calls.extend([1] if np.any(params[0].W > 1e100) else [])
+        return mse(forward(params, X if len(calls) == 1 else 0 * X), y)
+
+    params, kind = network([1, 1]), {"epochs": 9, "batch_size": batch_size, "rng": generator()}
+    result = train(params, loss, ([[1e200]], [[1.0]]), steps_to(0, 1e200), **kind)
+    assert (result.status, result.epochs) == ("diverged", 2)
+    assert "is in a loss that is not the same twice." in result.message
+    assert np.array_equal(flatten(result.params)[0], flatten(params)[0])
+
+
+@pytest.mark.parametrize("batch_size", [None, 100])
+def test_a_random_loss_that_is_not_finite_at_the_start_is_refused(batch_size):
+    calls = []
+
+    def loss(params, X, y):
+        calls.append(1)
+        return mse(forward(params, X), y) * (1e308 if len(calls) == 3 else 1.0) * 1e3
+
+    kind = {"epochs": 1, "batch_size": batch_size, "rng": generator()}
+    with pytest.raises(ValueError, match="start, but a loss that is not the same twice is not;"):
+        train(ONE, loss, (X100, Y100), sgd(0.1), **kind)
+
+
 def test_the_result_reads_in_one_line():
     result = train(network([1, 4, 1]), square_loss(), (X100, Y100), sgd(0.1), epochs=1)
     assert repr(result) == (
@@ -749,6 +991,39 @@ def test_the_result_reads_in_one_line():
         f"{result.losses[1]:.4g})"
     )
     assert result.message.startswith("Finished 1 epoch: the loss went from ")
+
+
+# Memory
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="a trick for the allocator of glibc")
+def test_training_lets_the_process_keep_the_memory_that_it_frees():
+    code = """
+import resource
+import numpy as np
+from calclib.nn import Layer, forward, mse, train
+from calclib.optimizers import sgd
+
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(20):
+        arrays = [np.ones(2**18) for _ in range(8)]
+        del arrays
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+def loss(params, X, y):
+    return mse(forward(params, X), y)
+
+untrained = faults()
+train([Layer([[1.0]], [0.0])], loss, ([[1.0]], [[1.0]]), sgd(0.1), epochs=1)
+print(untrained, faults())
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    untrained, trained = map(int, run.stdout.split())
+    if untrained < 20_000:  # of 20 times 16 MB in pages of 4 kB
+        pytest.skip("the allocator of this process keeps what it frees anyway")
+    assert trained < untrained / 4
 
 
 # The line of progress
@@ -857,6 +1132,7 @@ def with_nan(x):
         (lambda: cross_entropy(np.eye(3), [0.0, 1.0, 2.0]), ValueError, r"labels\.astype\(int\)"),
         (lambda: cross_entropy(np.eye(3), ["a", "b", "c"]), ValueError, "labels must be integers"),
         (lambda: cross_entropy(np.eye(3), [[0], [1], [2]]), ValueError, r"\(3, 1\); .*ravel"),
+        (lambda: cross_entropy(np.eye(2), [[0], [1, 2]]), ValueError, "unequal length; give one"),
         (lambda: cross_entropy(np.eye(3), np.eye(3)), ValueError, r"one-hot .*argmax\(axis=1\)"),
         (lambda: cross_entropy(np.eye(3), [0, 1]), ValueError, r"shape \(3,\) .* got \(2,\)"),
         (lambda: cross_entropy(np.ones(3), [0]), ValueError, r"\(m, classes\), got \(3,\)"),
@@ -904,6 +1180,10 @@ def with_nan(x):
         (training(batch_size=10, rng=0), TypeError, "rng must be a random generator, got 0"),
         (training(batch_size=0, rng=RNG), ValueError, "batch_size must be at least 1"),
         (training(batch_size=101, rng=RNG), ValueError, "at most the number of rows, 100, got 101"),
+        (training(rng=5), TypeError, r"generator, got 5; use rng=np\.random\.default_rng\(0\)"),
+        (training(progress="x"), TypeError, "True, False or None, got 'x'; leave it out"),
+        (training(progress=1), TypeError, "progress must be True, False or None, got 1"),
+        (training(data=(X100, [[0], [1, 2]] * 50)), ValueError, "y .* rows of unequal length"),
         (training(loss=3), TypeError, "loss must be a function"),
         (training(loss=lambda p, X, y: None), TypeError, "got NoneType; end it with return"),
         (
