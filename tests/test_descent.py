@@ -1543,6 +1543,25 @@ def test_every_step_of_lbfgs_fulfils_the_strong_wolfe_conditions(name):
     assert checked > 20
 
 
+@pytest.mark.parametrize("side", [-1, 1])
+def test_a_zoom_turns_back_when_its_trial_is_the_better_end(side):
+    """Down to 0.8 and up again: t = 1 lies behind the bottom, and the next trial before it.
+
+    The bottom is then between the two, not between the second and the start.
+    """
+
+    def fun(x):
+        return math.hypot(x - 0.8 * side, 0.01)
+
+    def grad(x):
+        return (x - 0.8 * side) / fun(x)
+
+    result = lbfgs(fun, 0.0, grad=grad, max_steps=1)
+    assert abs(result.grad) <= 0.9 * abs(grad(0.0))
+    assert result.x == pytest.approx(0.8 * side, abs=0.03)
+    assert result.nfev <= 8
+
+
 def test_lbfgs_stays_inside_a_domain_and_leaves_a_function_without_minimum():
     inside = lbfgs(lambda x: x - math.log(x), 5.0, grad=lambda x: 1 - 1 / x)
     assert inside.status == "converged"
