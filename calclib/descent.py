@@ -53,7 +53,7 @@ class DescentResult:
     status : str or ndarray of str, shape (k,)
         "converged", "max_steps" or "diverged"; from `newton` also "singular", when its step is not
         defined; "stalled", when a line search finds no step that lowers fun, or when, without
-        `grad`, the gradient is no longer than the error of its differences.
+        `grad`, the error of its differences hides whether the gradient is short.
     message : str or tuple of k str
         A sentence: which test fired, and what to try.
     path : ndarray, shape (steps + 1,), (steps + 1, n) or (steps + 1, n, k)
@@ -65,10 +65,10 @@ class DescentResult:
     nit : int or ndarray of int, shape (k,)
         The number of steps of each run.
     nfev : int
-        Calls of the function, those of the numerical gradient among them. A call for k columns
-        counts once.
+        Calls of the function, those of the numerical gradient and of its error among them. A call
+        for k columns counts once.
     njev : int
-        Calls of the gradient.
+        Calls of the gradient. Differences taken for the error alone do not count.
     optimizer : Optimizer or str
         The optimizer that ran; the call, as in "newton(damping=0.1)", for `newton` and `lbfgs`.
 
@@ -202,11 +202,22 @@ def minimize(
     steps anywhere. A short gradient shows a flat point, which can be a plateau, a ridge or a
     saddle. With momentum the test can fire while the velocity is still large.
 
-    Central differences with the step h_j = eps^(1/3) max(1, |x_j|) lose eps |fun(x)| / (2 h_j) of
-    each entry where fun rounds in its last digit alone. The length of these is the error: 2e-11
-    |fun(x)| for a number x of size 1. A run without `grad` has converged when the length of the
-    gradient and the error are together at most `tol`, and stalls where the error is as long as the
-    gradient. A `grad` that is given counts as exact.
+    Central differences D(h) with the step h_j = eps^(1/3) max(1, |x_j|) err in each entry by
+
+    - rounding, eps |fun(x)| / (2 h_j) where fun rounds in its last digit alone: 2e-11 |fun(x)| at
+      x_j of size 1;
+    - truncation, h_j^2 / 6 times the third derivative along x_j, measured as (D(4h) - D(h)) / 15:
+      6e-12 times the derivative at x_j of size 1.
+
+    The error is the length of the one plus the length of the other. A run without `grad` has
+    converged when the length of the gradient and the error are together at most `tol`. It stalls
+    where the gradient is no longer than its rounding, or no longer than `tol` while the error is
+    above `tol`. A `grad` that is given counts as exact.
+
+    The truncation is measured where the gradient is no longer than `tol` or its rounding, by 2 n +
+    1 more values of fun, in `minimize_many` two calls. It is an estimate to leading order, for a
+    fun that is smooth over a few steps h; where fun is not defined at a distance of 4 h it counts
+    as infinite.
 
     A run has diverged when x passes `diverge_at`, or when the step, or `fun` or its gradient at the
     next point, is not finite. Such a next point is left out: every point of the result is finite.
@@ -403,8 +414,9 @@ def newton(
     max_steps : int, default 100
         The most steps to take, at least 1.
     tol : float, default 1e-8
-        As in `minimize`. At x of size 1 differences reach 1e-8 where |fun| is below 500 / sqrt n;
-        beyond, give `grad`.
+        As in `minimize`. At x of size 1 differences reach 1e-8 where |fun| is below 150 / sqrt n
+        and the third derivatives along the axes, as a vector, are shorter than 500; beyond, give
+        `grad` or a larger `tol`.
 
     Returns
     -------
@@ -465,6 +477,9 @@ def newton(
     A step costs one Hessian and its eigenvectors, of the order of n^3 operations. By differences
     the Hessian and its error take 4 n + 2 gradients, which `njev` counts, or without `grad`
     4 n (n + 1) + 2 values of `fun`, which `nfev` counts.
+
+    At the minimum of `problems.valley` the third derivatives are 2400 long. Without `grad` the run
+    stalls there, and its message names the `tol` of 1.6e-8 that differences reach.
 
     References
     ----------
@@ -725,13 +740,14 @@ def _descend(fun, x, optimizer, grad, max_steps, tol, diverge_at, callback):
     max_steps, tol, diverge_at = _limits(max_steps, tol, diverge_at)
     runs = x.shape[1:]
     fun = _Counted("fun", fun)
-    error_at = _lost_in_rounding if grad is None and tol else _nothing_lost
+    errors = _errors_of_differences(fun, runs, tol) if grad is None and tol else _no_errors
     grad = _Counted("grad", _central(fun, runs) if grad is None else grad)
 
     with np.errstate(all="ignore"):
         value, g = fun(x), grad(x)
         _check_start(x, value, g, diverge_at)
-        norm, error = length(g, axis=0), error_at(x, value)
+        norm = length(g, axis=0)
+        rounding, error = errors(x, value, g, True)
         state = optimizer.init(x)
         nit = np.zeros(runs, dtype=int)
         lost = np.zeros(runs, dtype=bool)  # fun or its gradient not finite at the next point
@@ -741,7 +757,8 @@ def _descend(fun, x, optimizer, grad, max_steps, tol, diverge_at, callback):
         _report(callback, 0, x, value, g)
 
         for k in range(1, max_steps + 1):
-            running = (norm + error > tol) & (norm > error) & ~lost & ~far
+            running = ~_is_short(norm, error, tol) & ~lost & ~far
+            running = running & ~_is_unresolved(norm, rounding, error, tol)
             if not running.any():
                 break
             step, state = optimizer.update(g, state, x)
@@ -753,7 +770,9 @@ def _descend(fun, x, optimizer, grad, max_steps, tol, diverge_at, callback):
             if not moved.any():
                 lost |= running
                 break
-            norm, error = length(g, axis=0), error_at(x, value)
+            norm = length(g, axis=0)
+            rounding, new_error = errors(x, value, g, moved)
+            error = np.where(moved, new_error, error)
             lost |= running & ~moved
             far |= moved & (length(x, axis=0) > diverge_at)
             nit += moved
@@ -763,7 +782,7 @@ def _descend(fun, x, optimizer, grad, max_steps, tol, diverge_at, callback):
             _report(callback, k, x, value, g)
 
     status = np.select(
-        [lost | far, norm + error <= tol, norm <= error],
+        [lost | far, _is_short(norm, error, tol), _is_unresolved(norm, rounding, error, tol)],
         [_DIVERGED, _CONVERGED, _STALLED],
         _MAX_STEPS,
     )
@@ -812,13 +831,14 @@ class _Run:
         self.max_steps, self.tol, self.diverge_at = _limits(max_steps, tol, diverge_at)
         self.fun, self.callback = _Counted("fun", fun), callback
         self.has_grad = grad is not None
-        self.error_at = _nothing_lost if self.has_grad or not self.tol else _lost_in_rounding
+        is_exact = self.has_grad or not self.tol  # with tol = 0 the error is left aside
+        self.errors = _no_errors if is_exact else _errors_of_differences(self.fun, (), self.tol)
         self.grad = _Counted("grad", _central(self.fun, ()) if grad is None else grad)
         with np.errstate(all="ignore"):
             self.value, self.g = self.fun(self.x), self.grad(self.x)
             _check_start(self.x, self.value, self.g, self.diverge_at)
-        self.path, self.values, self.norms = [], [], []
-        self.go(self.x, self.value, self.g)
+            self.path, self.values, self.norms = [], [], []
+            self.go(self.x, self.value, self.g)
 
     @property
     def norm(self):
@@ -832,9 +852,9 @@ class _Run:
         """Say why to stop here, or None."""
         if length(self.x) > self.diverge_at:
             return _DIVERGED
-        if self.norm + self.error <= self.tol:
+        if _is_short(self.norm, self.error, self.tol):
             return _CONVERGED
-        if self.norm <= self.error:
+        if _is_unresolved(self.norm, self.rounding, self.error, self.tol):
             return _STALLED
         return _MAX_STEPS if self.nit == self.max_steps else None
 
@@ -849,7 +869,7 @@ class _Run:
 
     def go(self, x, value, g):
         self.x, self.value, self.g = np.asarray(x), np.asarray(value), np.asarray(g)
-        self.error = self.error_at(self.x, self.value)
+        self.rounding, self.error = self.errors(self.x, self.value, self.g, True)
         self.path.append(self.x)
         self.values.append(self.value)
         self.norms.append(length(self.g))
@@ -1248,20 +1268,45 @@ def _shape_message(name, x, got):
     )
 
 
-def _central(fun, runs):
-    """Give central differences of the counted `fun`, not a number where `fun` is not finite."""
-    fun.is_differenced = True
-    single = _nan_outside(numerical.grad(fun), lambda x: np.full(x.shape, np.nan))
+def _central(fun, runs, steps=1):
+    """Give central differences of the counted `fun`, not a number where `fun` is not finite.
 
-    def columns(x):
+    They reach out by `steps` times the default step.
+    """
+    fun.is_differenced = True
+
+    def at_point(x):
+        return numerical.grad(fun, h=steps * numerical.default_step(x))(x)
+
+    def at_columns(x):
         n, k = x.shape
-        h = numerical.default_step(x.ravel()).reshape(x.shape)
+        h = steps * numerical.default_step(x.ravel()).reshape(x.shape)
         shifts = np.eye(n)[:, :, np.newaxis] * h
         ahead = fun((x[:, np.newaxis] + shifts).reshape(n, n * k))
         behind = fun((x[:, np.newaxis] - shifts).reshape(n, n * k))
         return (ahead - behind).reshape(n, k) / (2 * h)
 
-    return columns if runs else single
+    return at_columns if runs else _nan_outside(at_point, lambda x: np.full(x.shape, np.nan))
+
+
+def _errors_of_differences(fun, runs, tol):
+    """Give the function (x, value, g, moved) -> (rounding, error) of g = D(h), in length.
+
+    The error is the rounding and, of the runs that moved to where g may end them, the truncation,
+    (D(4h) - D(h)) / 15. From D(2h) it would be known to half the rounding, from D(4h) to a twelfth.
+    """
+    wide = _central(fun, runs, steps=4)
+
+    def errors(x, value, g, moved):
+        rounding = _lost_in_rounding(x, value)
+        near = moved & (length(g, axis=0) <= np.maximum(tol, rounding))
+        truncation = np.zeros(runs)
+        if near.any():
+            gap = wide(x[:, near]) - g[:, near] if runs else wide(x) - g
+            truncation[near] = length(gap, axis=0) / 15
+        return rounding, rounding + np.where(np.isnan(truncation), np.inf, truncation)
+
+    return errors
 
 
 def _lost_in_rounding(x, value):
@@ -1270,9 +1315,22 @@ def _lost_in_rounding(x, value):
     return _EPS * np.abs(value) * length(1 / (2 * h), axis=0)
 
 
-def _nothing_lost(x, value):
-    """Give the error of a gradient that counts as exact."""
-    return 0.0
+def _no_errors(x, value, g, moved):
+    """Give the rounding and the error of a gradient that counts as exact."""
+    return 0.0, 0.0
+
+
+def _is_short(norm, error, tol):
+    """Tell whether the gradient has converged: it is short even if its error makes it longer."""
+    return norm + error <= tol
+
+
+def _is_unresolved(norm, rounding, error, tol):
+    """Tell whether differences cannot do better here: for rounding, or for their error beside tol.
+
+    A truncation below tol only shifts the point where the gradient vanishes; the run goes on.
+    """
+    return (norm <= rounding) | ((norm <= tol) & (error > tol))
 
 
 def _nan_outside(derivative, nothing):
@@ -1325,17 +1383,23 @@ def _above(norm, error, tol):
     if norm > tol:
         return f"the gradient's length {norm:.2g} is still above tol = {tol:g}"
     return (
-        f"the gradient's length {norm:.2g} may be off by {error:.2g}, the rounding of its "
+        f"the gradient's length {norm:.2g} may be off by {error:.2g}, the error of its "
         f"differences, and is not surely at most tol = {tol:g}"
     )
 
 
 def _unresolved(after, norm, error, tol):
-    """Say that a gradient by differences is lost in the rounding of fun."""
+    """Say that the error of a gradient by differences hides whether it is short."""
+    if np.isinf(error):
+        return (
+            f"Stalled after {after}: the gradient's length {norm:.2g} is not surely at most tol = "
+            f"{tol:g}. Its error cannot be told, because fun is not defined four steps of its "
+            "differences away. Give grad."
+        )
     return (
         f"Stalled after {after}: differences of fun cannot resolve the gradient there. Its length "
-        f"{norm:.2g} may be off by {error:.2g}, the rounding of fun, which tol = {tol:g} does not "
-        f"allow. Give grad, or a tol of {1.06 * (norm + error):.2g}."
+        f"{norm:.2g} may be off by {error:.2g}, their rounding and truncation, which tol = {tol:g} "
+        f"does not allow. Give grad, or a tol of {1.06 * (norm + error):.2g}."
     )
 
 

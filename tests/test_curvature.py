@@ -9,7 +9,7 @@ import sympy as sp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calclib import autodiff, numerical, problems
+from calclib import autodiff, curvature, numerical, problems
 from calclib.curvature import classify, max_stable_rate, quadratic_model, top_eigenvalue
 
 ROOT = math.sqrt(5)
@@ -130,6 +130,7 @@ def test_an_eigenvalue_counts_as_zero_within_the_error_too():
     assert classify(H, error=1.0).kind == "degenerate"
     assert classify(np.diag([1e-12, 1.0]), tol=0, error=1e-13).kind == "minimum"
     assert classify(np.diag([1e-7, 1.0]), error=1e-13).kind == "degenerate"  # by tol
+    assert classify(np.diag([1.5e-6, 1.0]), error=1e-6).kind == "minimum"  # above both, each alone
 
 
 def test_a_hessian_may_be_unsymmetric_by_its_error():
@@ -210,6 +211,12 @@ def test_eigenvectors_are_columns_of_length_one_and_face_one_way():
 def test_of_equal_entries_the_first_faces_up():
     vectors = classify([[0.0, 1.0], [1.0, 0.0]]).eigenvectors
     np.testing.assert_allclose(vectors * math.sqrt(2), [[1, 1], [-1, 1]], rtol=1e-14)
+
+
+def test_of_entries_equal_to_rounding_the_first_faces_up():
+    half = math.sqrt(0.5)
+    vectors = np.array([[-half, half], [np.nextafter(half, 1), -np.nextafter(half, 1)]])
+    np.testing.assert_array_equal(np.sign(curvature._facing(vectors)), [[1, 1], [-1, -1]])
 
 
 @given(
@@ -307,6 +314,22 @@ def test_a_tolerance_is_kept():
     assert 1e-10 < rough.residual / rough.value <= 1e-2
     assert fine.residual / fine.value <= 1e-10
     assert rough.steps < fine.steps
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_an_iteration_that_goes_on_after_it_has_settled_stays_at_its_eigenvalue(seed):
+    """Between two vectors that are equal to rounding there is no plane to look in."""
+    values = np.array([1.0, 0.3, -0.2, 0.1])
+    top = power(with_eigenvalues(values, seed)[0], seed, tol=0.0, max_steps=200)
+    assert top.value == pytest.approx(1, rel=1e-12)
+    assert top.residual < 1e-12
+
+
+def test_products_with_seven_digits_pass_for_symmetric_to_the_end():
+    """When v hardly turns any more, their rounding is all that a plane would show."""
+    H, _ = with_eigenvalues(np.array([5.0, 2, -1]))
+    top = top_eigenvalue(lambda v: np.round(H @ v, 7), 3, rng=generator(), tol=0.0, max_steps=200)
+    assert top.value == pytest.approx(5, rel=1e-6)
 
 
 def test_a_zero_hessian_has_top_eigenvalue_zero():
@@ -487,6 +510,12 @@ def test_rounding_does_not_make_a_hessian_unsymmetric():
     np.testing.assert_allclose(point.eigenvalues, [0.5, 1.5], rtol=1e-8)
 
 
+def test_a_hessian_is_symmetric_to_1e_8_of_its_largest_entry():
+    assert classify([[4.0, 0.5 + 3.9e-8], [0.5, 1.0]]).kind == "minimum"
+    with pytest.raises(ValueError, match="hess must be symmetric"):
+        classify([[4.0, 0.5 + 4.1e-8], [0.5, 1.0]])
+
+
 @pytest.mark.parametrize("tol", [-1e-8, 1.0, 2, np.nan])
 def test_a_tolerance_outside_0_to_1_is_refused(tol):
     with pytest.raises(ValueError, match="tol must"):
@@ -544,6 +573,17 @@ def test_what_is_no_hessian_vector_product_is_refused(hvp, error, words):
 def test_products_that_are_unsymmetric_by_a_thousandth_are_refused(part):
     with pytest.raises(ValueError, match=r"symmetric H, got u\.Hv = .* and v\.Hu = "):
         power([[2.0, 1.0], [1.0 + 2 * part, 3.0]])
+
+
+def test_products_are_symmetric_to_1e_4_of_their_length():
+    v, u = np.eye(2)
+
+    def pair(gap):
+        return curvature._best_in_plane(v, np.array([5.0, gap]), u, np.array([0.0, 3.0]))
+
+    assert pair(4.9e-4)[0] == pytest.approx(5, rel=1e-6)
+    with pytest.raises(ValueError, match="symmetric H"):
+        pair(5.1e-4)
 
 
 def test_products_by_differences_of_a_gradient_pass_for_symmetric():

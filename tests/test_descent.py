@@ -1543,6 +1543,25 @@ def test_every_step_of_lbfgs_fulfils_the_strong_wolfe_conditions(name):
     assert checked > 20
 
 
+@pytest.mark.parametrize("side", [-1, 1])
+def test_a_zoom_turns_back_when_its_trial_is_the_better_end(side):
+    """Down to 0.8 and up again: t = 1 lies behind the bottom, and the next trial before it.
+
+    The bottom is then between the two, not between the second and the start.
+    """
+
+    def fun(x):
+        return math.hypot(x - 0.8 * side, 0.01)
+
+    def grad(x):
+        return (x - 0.8 * side) / fun(x)
+
+    result = lbfgs(fun, 0.0, grad=grad, max_steps=1)
+    assert abs(result.grad) <= 0.9 * abs(grad(0.0))
+    assert result.x == pytest.approx(0.8 * side, abs=0.03)
+    assert result.nfev <= 8
+
+
 def test_lbfgs_stays_inside_a_domain_and_leaves_a_function_without_minimum():
     inside = lbfgs(lambda x: x - math.log(x), 5.0, grad=lambda x: 1 - 1 / x)
     assert inside.status == "converged"
@@ -1669,7 +1688,7 @@ both = pytest.mark.parametrize("method", BOTH.values(), ids=BOTH)
 def test_their_results_are_the_ends_of_their_paths(method):
     problem = problems.valley()
     for x0, fun in (([-1.2, 1.0], problem.fun), (0.5, square)):
-        result = method(fun, x0)
+        result = method(fun, x0, tol=1e-6)
         assert result.success
         np.testing.assert_array_equal(result.path[-1], result.x)
         assert result.values[-1] == result.fun
@@ -1829,6 +1848,7 @@ DESCENTS = {
     "gradient descent": descends,
     "many": descends_as_column,
 }
+NEWTONS = [DESCENTS["newton"], DESCENTS["newton with damping"]]
 every_descent = pytest.mark.parametrize("descent_of", DESCENTS.values(), ids=DESCENTS)
 
 
@@ -1875,7 +1895,9 @@ def test_what_differences_lose_is_the_rounding_of_fun_over_their_steps(x):
 
 @pytest.mark.parametrize("name", ["valley", "beale", "himmelblau", "two wells", "plateau", "bowl"])
 @pytest.mark.parametrize(
-    "method", [lbfgs, lambda *args: newton(*args, line_search=True)], ids=["lbfgs", "newton"]
+    "method",
+    [lbfgs, lambda *args: newton(*args, line_search=True, tol=2e-8)],
+    ids=["lbfgs", "newton"],
 )
 def test_the_functions_of_the_field_are_resolved_by_differences(method, name):
     problem = {**FAMILY, "beale": problems.beale(), "plateau": problems.plateau()}[name]
@@ -1895,7 +1917,7 @@ def test_a_short_gradient_that_may_be_long_is_not_called_above_the_tolerance():
     result = gradient_descent(lambda x: 2.4e4 + x * x, 4e-7, learning_rate=1e-9, max_steps=1)
     assert result.status == "max_steps"
     assert result.grad_norms[-1] < 1e-6
-    assert "may be off by 4.4e-07, the rounding of its differences" in result.message
+    assert "may be off by 4.6e-07, the error of its differences" in result.message
     assert "above" not in result.message
 
 
@@ -1922,6 +1944,212 @@ def test_a_kink_that_stalls_a_line_search_is_not_called_rounding():
     assert (result.status, result.nit) == ("stalled", 0)
     assert result.message.endswith("Try a larger tol, or give grad.")
     assert "cannot resolve" not in result.message
+
+
+# The truncation of differences
+
+
+def times(scale, problem):
+    """A problem in other units of fun, as (fun, grad)."""
+    return lambda x: scale * problem.fun(x), lambda x: scale * problem.grad(x)
+
+
+@pytest.mark.parametrize(
+    ("method", "scale", "tol"),
+    [(newton, 1, 1e-8), (lbfgs, 100, 1e-6), (newton, 1000, 1e-8), (newton, 10000, 1e-6)],
+)
+def test_differences_that_bend_away_from_the_gradient_do_not_pass_for_short(method, scale, tol):
+    """The third derivative at the minimum is 2400 scale; 6e-12 of it is above each tol."""
+    fun, grad = times(scale, problems.valley())
+    result = method(fun, [-1.2, 1.0], tol=tol)
+    assert np.linalg.norm(grad(result.x)) > 1.3 * tol > result.grad_norms[-1]
+    assert result.status == "stalled"
+    assert "Give grad, or a tol of" in result.message
+    named = float(re.search(r"or a tol of (\S+)\.$", result.message)[1])
+    assert named == pytest.approx(2400 * scale * 6e-12, rel=0.3)
+    again = method(fun, [-1.2, 1.0], tol=named)
+    assert again.status == "converged"
+    assert np.linalg.norm(grad(again.x)) <= named
+    assert method(fun, [-1.2, 1.0], grad=grad, tol=tol).success
+
+
+def waves(seed):
+    """Some waves in a bowl, in random units, of n = 1 to 3 coordinates: fun, grad, start, tol.
+
+    The waves are as short as 0.1. Both functions take a point or columns.
+    """
+    rng = np.random.default_rng(seed)
+    n, scale, level = 1 + seed % 3, 10.0 ** rng.uniform(-2, 5), rng.choice([0, 1, 30])
+    a, phase = rng.normal(size=4), rng.uniform(0, 6, size=4)
+    W = rng.normal(size=(4, n)) * 10.0 ** rng.uniform(0, 1.7)
+    c = (W**2).sum()
+
+    def inner(x):
+        return (W @ x).T + phase
+
+    def fun(x):
+        return scale * (np.cos(inner(x)) @ a + c * (x * x).sum(axis=0) / 2 + level)
+
+    def grad(x):
+        return scale * (c * x - ((a * np.sin(inner(x))) @ W).T)
+
+    return fun, grad, rng.normal(size=n), 10.0 ** rng.integers(-9, -3), 0.5 / scale / c
+
+
+def column_of_two(fun, x0, rate, **options):
+    return minimize_many(fun, np.stack([x0 + 0.3, x0], axis=-1), sgd(rate), **options).run(1)
+
+
+@pytest.mark.parametrize(
+    "descent_of",
+    [
+        lambda fun, x0, rate, **options: newton(fun, x0, line_search=True, **options),
+        lambda fun, x0, rate, **options: lbfgs(fun, x0, **options),
+        lambda fun, x0, rate, **options: minimize(fun, x0, sgd(rate), max_steps=200, **options),
+        lambda fun, x0, rate, **options: column_of_two(fun, x0, rate, max_steps=200, **options),
+    ],
+    ids=["newton", "lbfgs", "minimize", "many"],
+)
+def test_whatever_the_units_a_run_by_differences_has_converged_only_where_it_says_so(descent_of):
+    """To a tenth of tol: fun rounds more than once, and the error counts its last rounding."""
+    counts = Counter()
+    for seed in range(60):
+        fun, grad, x0, tol, rate = waves(seed)
+        result = descent_of(fun, x0, rate, tol=tol)
+        counts[result.status] += 1
+        true = np.linalg.norm(grad(result.x))
+        if result.success:
+            assert true <= 1.1 * tol
+        if result.status == "stalled":
+            counts["stalled where fun is resolved"] += true < tol / 10
+    assert counts["converged"] >= 15
+    assert counts["stalled"] >= 15
+    assert counts["stalled where fun is resolved"] <= 3
+
+
+EASY = {
+    "x^2": (square, 5.0),
+    "x^2 as a vector": (squares, [5.0]),
+    "sin": (np.sin, 4.0),
+    "cosh": (np.cosh, 1.0),
+    "x^2 + 4 y^2": (lambda p: p[0] ** 2 + 4 * p[1] ** 2 + p[0] * p[1], [3.0, -2.0]),
+    "(x - 3)^2 + 1": (lambda x: (x - 3) ** 2 + 1, 5.0),
+    "sin of three": (lambda p: np.sin(p).sum(axis=0), [4.0, 5.0, 4.5]),
+}
+
+
+@every_descent
+@pytest.mark.parametrize("name", EASY)
+def test_easy_functions_converge_without_a_gradient(descent_of, name):
+    fun, x0 = EASY[name]
+    if descent_of is descends_as_column and np.ndim(x0) == 0:
+        x0, fun = [x0], lambda x, fun=fun: fun(x[0])
+    assert descent_of(fun, x0).status == "converged"
+
+
+@pytest.mark.parametrize("n", [1, 2, 5])
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_differences_reach_1e_8_where_newton_says_that_they_do(n, sign):
+    """The value is nearly 150 / sqrt n, and the vector of third derivatives nearly 500 long."""
+
+    def fun(x):
+        cubes = 490 / 6 * (x - 0.7) ** 3
+        return (sign * 149 + cubes.sum()) / math.sqrt(n) + 50 * squares(x - 0.7)
+
+    result = newton(fun, np.full(n, 0.72))
+    assert result.status == "converged"
+    d = result.x - 0.7
+    assert np.linalg.norm(490 / 2 * d**2 / math.sqrt(n) + 100 * d) <= 1e-8
+
+
+def test_a_run_lost_in_rounding_names_a_tol_that_has_room_for_the_truncation_too():
+    """The differences see one rounding of fun, 0.005, where 0.010 may be lost."""
+
+    def fun(x):
+        return 5.3e8 + (1.8e-8 + 8e7 * x**3)
+
+    result = gradient_descent(fun, 0.0, learning_rate=0.1)
+    assert (result.status, result.nit) == ("stalled", 0)
+    assert 1e-6 < result.grad_norms[0] < descent._lost_in_rounding(0.0, 5.3e8)
+    named = float(re.search(r"or a tol of (\S+)\.$", result.message)[1])
+    assert gradient_descent(fun, 0.0, learning_rate=0.1, tol=named).success
+
+
+@pytest.mark.parametrize("c", [0.5, [0.5], [0.5, -20.0, 300.0]])
+def test_the_truncation_is_a_sixth_of_the_third_derivative_times_the_step_squared(c):
+    """On 10^5 (x - c)^3 the central difference at c is 10^5 h^2 instead of 0."""
+    c = np.array(c)
+    fun = descent._Counted("fun", lambda x: 1e5 * ((x - c) ** 3).sum())
+    h = numerical.default_step(c)
+    errors = descent._errors_of_differences(fun, (), tol=1.0)
+    rounding, error = errors(c, 0.0, 1e5 * h**2, True)
+    assert rounding == 0
+    assert error == pytest.approx(1e5 * np.linalg.norm(np.atleast_1d(h**2)), rel=1e-3)
+
+
+def steep(x):
+    """x^2 / 2 + x^3 / 6 + ..., 10^5 times: the third derivative at 0 shifts the slope by 6e-7."""
+    return 1e5 * (np.expm1(x) - x).sum(axis=0)
+
+
+def test_a_truncation_below_the_tolerance_delays_the_end_and_stalls_no_run():
+    result = gradient_descent(steep, [0.1], learning_rate=2e-6, tol=1e-6)
+    assert result.status == "converged"
+    assert abs(1e5 * math.expm1(result.x[0])) <= 1e-6
+    short = result.grad_norms <= 1e-6
+    assert short.sum() > 3
+    assert result.grad_norms[-1] < 0.4e-6 < result.grad_norms[-2]
+
+
+@pytest.mark.parametrize(("tol", "end"), [(1e-7, "stalled"), (1e-6, "converged")])
+def test_many_runs_by_differences_end_like_the_single_ones(tol, end):
+    """The truncation of two coordinates is 9e-7."""
+    starts = np.array([[0.1, 0.3, -0.5, 3.0, 0.0], [0.2, 0.2, 0.0, 0.0, 0.0]])
+    many = minimize_many(steep, starts, sgd(2e-6), tol=tol, max_steps=124)
+    assert many.status.tolist() == [end, end, end, "max_steps", end]
+    for j, start in enumerate(starts.T):
+        single = minimize(steep, start, sgd(2e-6), tol=tol, max_steps=124)
+        run = many.run(j)
+        assert (run.status, run.nit, run.message) == (single.status, single.nit, single.message)
+        np.testing.assert_array_equal(run.path, single.path)
+
+
+def test_the_error_of_differences_costs_one_more_gradient_at_the_end():
+    count = Counter()
+
+    def fun(x):
+        count["fun"] += 1
+        return squares(x)
+
+    n, one = 2, gradient_descent(fun, [5.0, 1.0], learning_rate=0.1)
+    assert one.success
+    assert one.njev == one.nit + 1
+    assert one.nfev == count["fun"] == (one.nit + 1) * (2 * n + 2) + (2 * n + 1)
+    count.clear()
+    many = minimize_many(fun, [[5.0, 1.0, 5.0], [1.0, 2.0, 1.0]], sgd(0.1))
+    ends = len(set(many.nit.tolist()))
+    assert many.success.all()
+    assert ends == 2
+    assert many.njev == many.nit.max() + 1
+    assert many.nfev == count["fun"] == 3 * (many.nit.max() + 1) + 2 * ends
+
+
+@every_descent
+@pytest.mark.parametrize("edge", [np.nan, np.inf, "raises"])
+def test_where_the_error_of_differences_cannot_be_told_no_run_has_converged(descent_of, edge):
+    """The default step is 6e-6; four of them are beyond the edge."""
+
+    def fun(x):
+        out = np.abs(x[0]) > 2e-5
+        if edge == "raises":
+            return math.sqrt(-1) if np.any(out) else squares(x)
+        return np.where(out, edge, squares(x))
+
+    options = {"hess": lambda x: np.eye(1)} if descent_of in NEWTONS else {}
+    result = descent_of(fun, [0.0], **options)
+    assert (result.status, result.nit) == ("stalled", 0)
+    assert "not defined four steps of its differences away" in result.message
+    assert result.message.endswith("Give grad.")
 
 
 # Backtracking
