@@ -1452,7 +1452,7 @@ RUNS = {
         "The run left the map downhill",
     ),
     "newton": (
-        lambda: descent.newton(problems.valley().fun, [-1.0, 1.0]),
+        lambda: descent.newton(problems.valley().fun, [-1.0, 1.0], tol=1e-6),
         "Nothing looks wrong",
     ),
     "singular": (
