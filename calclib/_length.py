@@ -10,7 +10,10 @@ def length(a, axis=None):
     Squares of what is scaled by a power of two, which is exact, neither overflow nor vanish. What
     is not finite stays so.
     """
-    if np.ndim(a) == 0:
+    a = np.asarray(a)
+    a = a if a.dtype.kind == "f" else a.astype(float)
+    if a.ndim == 0:
         return np.abs(a)
-    _, power = np.frexp(np.abs(a).max(axis=axis, initial=0.0))
-    return np.ldexp(np.sqrt((np.ldexp(a, -power) ** 2).sum(axis=axis)), power)
+    _, power = np.frexp(np.abs(a).max(axis=axis, initial=0.0, keepdims=True))
+    root = np.sqrt((np.ldexp(a, -power) ** 2).sum(axis=axis))
+    return np.ldexp(root, power.reshape(root.shape))

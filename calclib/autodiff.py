@@ -444,6 +444,11 @@ def _sweep(out, g, *, keep=False):
 
 def _summed_to(shape, g, operation):
     """Sum g over the axes that broadcasting has added in front or stretched from length 1."""
+    if type(g) is not np.ndarray and not isinstance(g, _Traced | np.generic | float | int):
+        raise TypeError(
+            f"a pull of {operation.name} must give g dy/dx, a number or an array, got "
+            f"{type(g).__name__}; check that it ends in return"
+        )
     given = _shape(g)
     if given == shape:
         return g

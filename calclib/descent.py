@@ -211,13 +211,13 @@ def minimize(
 
     The error is the length of the one plus the length of the other. A run without `grad` has
     converged when the length of the gradient and the error are together at most `tol`. It stalls
-    where the gradient is no longer than its rounding, or no longer than `tol` while the error is
-    above `tol`. A `grad` that is given counts as exact.
+    where the gradient is no longer than its rounding, or no longer than a quarter of `tol` while
+    the error is above `tol`. A `grad` that is given counts as exact.
 
     The truncation is measured where the gradient is no longer than `tol` or its rounding, by 2 n +
-    1 more values of fun, in `minimize_many` two calls. It is an estimate to leading order, for a
-    fun that is smooth over a few steps h; where fun is not defined at a distance of 4 h it counts
-    as infinite.
+    1 more values of fun, in `minimize_many` two calls. Where these leave a doubt, as beside a bend
+    or an edge, as many at h / 2 decide. It is an estimate to leading order, for a fun that is
+    smooth over a few steps h; where fun is not defined at these points it counts as infinite.
 
     A run has diverged when x passes `diverge_at`, or when the step, or `fun` or its gradient at the
     next point, is not finite. Such a next point is left out: every point of the result is finite.
@@ -1294,17 +1294,28 @@ def _errors_of_differences(fun, runs, tol):
 
     The error is the rounding and, of the runs that moved to where g may end them, the truncation,
     (D(4h) - D(h)) / 15. From D(2h) it would be known to half the rounding, from D(4h) to a twelfth.
+    Where that leaves a doubt, a bend or an edge may lie within 4h: then 4 (D(h) - D(h/2)) / 3,
+    known to four times the rounding, counts if it is smaller.
     """
-    wide = _central(fun, runs, steps=4)
+    wide, narrow = (_central(fun, runs, steps) for steps in (4, 0.5))
+
+    def gap(differences, x, g):
+        try:
+            return np.nan_to_num(length(differences(x) - g, axis=0), nan=np.inf)
+        except ValueError:  # fun refuses a point to which the gradient does not reach
+            return np.full(runs, np.inf)
 
     def errors(x, value, g, moved):
-        rounding = _lost_in_rounding(x, value)
-        near = moved & (length(g, axis=0) <= np.maximum(tol, rounding))
+        norm, rounding = length(g, axis=0), _lost_in_rounding(x, value)
+        near = moved & (norm <= np.maximum(tol, rounding))
         truncation = np.zeros(runs)
         if near.any():
-            gap = wide(x[:, near]) - g[:, near] if runs else wide(x) - g
-            truncation[near] = length(gap, axis=0) / 15
-        return rounding, rounding + np.where(np.isnan(truncation), np.inf, truncation)
+            truncation = np.where(near, gap(wide, x, g) / 15, 0.0)
+        in_doubt = near & (norm + rounding + truncation > tol)
+        if in_doubt.any():
+            closer = gap(narrow, x, g) * 4 / 3 + 4 * rounding
+            truncation = np.where(in_doubt, np.minimum(truncation, closer), truncation)
+        return rounding, rounding + truncation
 
     return errors
 
@@ -1328,9 +1339,10 @@ def _is_short(norm, error, tol):
 def _is_unresolved(norm, rounding, error, tol):
     """Tell whether differences cannot do better here: for rounding, or for their error beside tol.
 
-    A truncation below tol only shifts the point where the gradient vanishes; the run goes on.
+    A truncation below tol only shifts the point where the gradient vanishes; the run goes on. So it
+    does from where the gradient passes tol until it is a quarter of it: the error may fall as well.
     """
-    return (norm <= rounding) | ((norm <= tol) & (error > tol))
+    return (norm <= rounding) | ((norm <= tol / 4) & (error > tol))
 
 
 def _nan_outside(derivative, nothing):
@@ -1393,8 +1405,8 @@ def _unresolved(after, norm, error, tol):
     if np.isinf(error):
         return (
             f"Stalled after {after}: the gradient's length {norm:.2g} is not surely at most tol = "
-            f"{tol:g}. Its error cannot be told, because fun is not defined four steps of its "
-            "differences away. Give grad."
+            f"{tol:g}. Its error cannot be told, because fun is not defined on all sides of this "
+            "point. Give grad."
         )
     return (
         f"Stalled after {after}: differences of fun cannot resolve the gradient there. Its length "

@@ -753,8 +753,8 @@ def _step(optimizer, g, state, theta):
         if "read-only" not in str(error):
             raise
         raise ValueError(
-            f"{optimizer} must not change x in place: {error}; let update return the step, "
-            "as in return -rate * g, state"
+            f"{optimizer} must not change x, which is read-only, in place: {error}; let update "
+            "return the step, as in return -rate * g, state"
         ) from error
 
 

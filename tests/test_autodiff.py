@@ -400,6 +400,15 @@ def test_a_pull_of_a_wrong_shape_is_refused_by_the_name_of_its_operation(pull):
         grad(lambda x: total(x * x))([1.0, 2.0])
 
 
+@pytest.mark.parametrize("pull", [lambda g, y, x: None, lambda g, y, x: [2.0 * x]])
+@pytest.mark.parametrize("x", [3.0, [3.0, 4.0]])
+def test_a_pull_that_gives_no_number_is_refused(pull, x):
+    forgot = ad.primitive("forgot", lambda x: x * x, [pull])
+    for fun in (forgot, lambda x: forgot(x) * forgot(x), lambda x: forgot(x) + x):
+        with pytest.raises(TypeError, match=r"a pull of forgot must give .*ends in return"):
+            grad(lambda x, fun=fun: ad.sum(fun(x)))(x)
+
+
 def test_a_pull_may_give_a_whole_number():
     floor = ad.primitive("floor", np.floor, [lambda g, y, x: 0])
     assert grad(lambda x: x + floor(x))(1.5) == 1.0

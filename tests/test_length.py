@@ -22,6 +22,17 @@ def test_each_column_has_its_own_scale():
     np.testing.assert_allclose(length(a, axis=0), [5e200, 5e-200, 0.0], rtol=1e-15)
 
 
+def test_along_any_axis():
+    a = np.array([[3.0, 4.0], [3e200, 4e200], [3e-200, 4e-200]])
+    for b, axis in ((a, 1), (a, -1), (a[None], 2), (a.T[:, None], 0)):
+        np.testing.assert_allclose(np.ravel(length(b, axis=axis)), [5, 5e200, 5e-200], rtol=1e-15)
+
+
+def test_whole_numbers_and_truth_values_count_as_floats():
+    assert length(np.int8([60, 80])) == 100
+    assert length(np.ones(300_000, bool)) == pytest.approx(300_000**0.5, rel=1e-15)
+
+
 def test_numbers_nothing_and_what_is_not_finite():
     assert length(-2.0) == 2.0
     assert length(np.zeros(3)) == length(np.zeros(0)) == 0.0
