@@ -1301,7 +1301,8 @@ def _errors_of_differences(fun, runs, tol):
 
     def gap(differences, x, g):
         try:
-            return np.nan_to_num(length(differences(x) - g, axis=0), nan=np.inf)
+            found = length(differences(x) - g, axis=0)
+            return np.where(np.isnan(found), np.inf, found)
         except ValueError:  # fun refuses a point to which the gradient does not reach
             return np.full(runs, np.inf)
 
