@@ -233,7 +233,7 @@ class _Operation(NamedTuple):
     name: str
     value: Callable
     work: Callable
-    join: Callable | None  # itself, if it takes a tuple of parts
+    join: Callable | None  # itself, if it joins parts
 
 
 _MADE_BY = {Var: _node, _Dual: _dual, _Counted: _counted}
@@ -1206,7 +1206,7 @@ def _elementwise(name, formula, value, *slopes):
     apply = primitive(name, value, slopes, slopes)
     left, right = slopes[0], slopes[-1]
 
-    # What apply and _node do, spelled out for plain numbers and arrays: most time is spent here.
+    # What apply does, spelled out for plain numbers and arrays: most graphs spend their time here.
 
     def one(x, /):
         if type(x) is Var and type(p := x._value) in _PLAIN_KINDS:
@@ -1228,11 +1228,7 @@ def _elementwise(name, formula, value, *slopes):
             y = value(*inputs)
         except (ArithmeticError, ValueError):
             y = _evaluate(operation, inputs)
-        node = _new(Var)
-        node._value = y if type(y) in _PLAIN_KINDS else float(y)
-        node.level, node.number = level, _next_number()
-        node.operation, node.links, node.inputs = operation, links, inputs
-        return node
+        return _node(y if type(y) in _PLAIN_KINDS else float(y), level, operation, links, inputs)
 
     function = two if len(slopes) == 2 else one
     operation = function.operation = apply.operation

@@ -747,7 +747,7 @@ def _descend(fun, x, optimizer, grad, max_steps, tol, diverge_at, callback):
         value, g = fun(x), grad(x)
         _check_start(x, value, g, diverge_at)
         norm = length(g, axis=0)
-        rounding, error = errors(x, value, g, True)
+        rounding, error = errors(x, value, g, norm, True)
         state = optimizer.init(x)
         nit = np.zeros(runs, dtype=int)
         lost = np.zeros(runs, dtype=bool)  # fun or its gradient not finite at the next point
@@ -771,7 +771,7 @@ def _descend(fun, x, optimizer, grad, max_steps, tol, diverge_at, callback):
                 lost |= running
                 break
             norm = length(g, axis=0)
-            rounding, new_error = errors(x, value, g, moved)
+            rounding, new_error = errors(x, value, g, norm, moved)
             error = np.where(moved, new_error, error)
             lost |= running & ~moved
             far |= moved & (length(x, axis=0) > diverge_at)
@@ -869,10 +869,10 @@ class _Run:
 
     def go(self, x, value, g):
         self.x, self.value, self.g = np.asarray(x), np.asarray(value), np.asarray(g)
-        self.rounding, self.error = self.errors(self.x, self.value, self.g, True)
         self.path.append(self.x)
         self.values.append(self.value)
         self.norms.append(length(self.g))
+        self.rounding, self.error = self.errors(self.x, self.value, self.g, self.norm, True)
         _report(self.callback, self.nit, self.x, self.value, self.g)
 
     def result(self, status, why, advice, optimizer):
@@ -1290,7 +1290,7 @@ def _central(fun, runs, steps=1):
 
 
 def _errors_of_differences(fun, runs, tol):
-    """Give the function (x, value, g, moved) -> (rounding, error) of g = D(h), in length.
+    """Give the function (x, value, g, norm, moved) -> (rounding, error) of g = D(h), in length.
 
     The error is the rounding and, of the runs that moved to where g may end them, the truncation,
     (D(4h) - D(h)) / 15. From D(2h) it would be known to half the rounding, from D(4h) to a twelfth.
@@ -1306,8 +1306,8 @@ def _errors_of_differences(fun, runs, tol):
         except ValueError:  # fun refuses a point to which the gradient does not reach
             return np.full(runs, np.inf)
 
-    def errors(x, value, g, moved):
-        norm, rounding = length(g, axis=0), _lost_in_rounding(x, value)
+    def errors(x, value, g, norm, moved):
+        rounding = _lost_in_rounding(x, value)
         near = moved & (norm <= np.maximum(tol, rounding))
         truncation = np.zeros(runs)
         if near.any():
@@ -1327,7 +1327,7 @@ def _lost_in_rounding(x, value):
     return _EPS * np.abs(value) * length(1 / (2 * h), axis=0)
 
 
-def _no_errors(x, value, g, moved):
+def _no_errors(x, value, g, norm, moved):
     """Give the rounding and the error of a gradient that counts as exact."""
     return 0.0, 0.0
 

@@ -701,7 +701,7 @@ def _measures(loss, unflatten, cut):
     def value_and_grad(theta, X, y):
         out, slopes = loss_and_grad(loss, cut(theta), X, y)
         g = np.concatenate([part.reshape(-1) for layer in slopes for part in layer])
-        if not _validate.is_plain(g) and not np.isfinite(g).all():
+        if not np.isfinite(g).all():
             raise _NotFiniteError(_NOT_TWICE)
         return _number(out, theta), g
 

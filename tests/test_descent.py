@@ -2119,7 +2119,8 @@ def test_the_truncation_is_a_sixth_of_the_third_derivative_times_the_step_square
     fun = descent._Counted("fun", lambda x: 1e5 * ((x - c) ** 3).sum())
     h = numerical.default_step(c)
     errors = descent._errors_of_differences(fun, (), tol=1.0)
-    rounding, error = errors(c, 0.0, 1e5 * h**2, True)
+    g = 1e5 * h**2
+    rounding, error = errors(c, 0.0, g, np.linalg.norm(np.atleast_1d(g)), True)
     assert rounding == 0
     assert error == pytest.approx(1e5 * np.linalg.norm(np.atleast_1d(h**2)), rel=1e-3)
 

@@ -739,15 +739,18 @@ def test_arithmetic_with_the_loss_diverges_as_the_loss_does(loss, batch_size):
     assert np.array_equal(flatten(result.params)[0], flatten(params)[0])
 
 
+# steps to the W and b that fit the one row (1, 2)
+PERFECT = Optimizer("perfect", lambda x: 0, lambda g, k, x: (np.array([2.0, 0.0]) - x, k + 1))
+
+
 @pytest.mark.parametrize("batch_size", [None, 1])
 def test_logarithm_of_a_loss_that_reaches_zero_diverges(batch_size):
     def loss(params, X, y):
         return autodiff.log(mse(forward(params, X), y))
 
     start = [Layer([[1.0]], [0.0])]
-    perfect = Optimizer("perfect", lambda x: 0, lambda g, k, x: (np.array([2.0, 0.0]) - x, k + 1))
     kind = {"epochs": 9, "batch_size": batch_size, "rng": generator()}
-    result = train(start, loss, ([[1.0]], [[2.0]]), perfect, **kind)
+    result = train(start, loss, ([[1.0]], [[2.0]]), PERFECT, **kind)
     assert (result.status, result.epochs, result.losses.tolist()) == ("diverged", 0, [0.0])
     assert "the first number that is not finite is in log behind layer 1." in result.message
 
@@ -924,9 +927,8 @@ def test_a_gradient_that_is_not_finite_ends_training_though_the_loss_is_finite(b
         return autodiff.sqrt(mse(forward(params, X), y))
 
     start = [Layer([[1.0]], [0.0])]
-    perfect = Optimizer("perfect", lambda x: 0, lambda g, k, x: (np.array([2.0, 0.0]) - x, k + 1))
     kind = {"epochs": 9, "batch_size": batch_size, "rng": generator()}
-    result = train(start, loss, ([[1.0]], [[2.0]]), perfect, **kind)
+    result = train(start, loss, ([[1.0]], [[2.0]]), PERFECT, **kind)
     assert (result.status, result.epochs, result.steps) == ("diverged", epochs, epochs)
     assert result.losses.tolist() == [1.0, 0.0][: epochs + 1]
     assert result.params[0].W.item() == 1.0 + epochs

@@ -458,7 +458,7 @@ def test_chapter_06_compares_starts_in_groups_and_shows_one_that_went_wrong():
 
 
 def test_chapter_06_compares_five_gradients_in_six_blocks():
-    """By hand against four others: rounding, but for central differences, good to nine digits."""
+    """By hand against four others: rounding, but for central differences, good to eight digits."""
     said = said_in_chapter_06()
     assert re.search(r"^block +engine +calclib +complex +central$", said, re.MULTILINE)
     for block in ("W1", "b1", "W2", "b2", "W3", "b3"):
